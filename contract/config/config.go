@@ -1,0 +1,76 @@
+// Package config owns what a user can write into proxy.toml: the keys, their defaults, ranges and meaning, and every
+// message about a file that says something else. Validator, deploy and proxyd all call Load, so they cannot disagree.
+package config
+
+import "time"
+
+// Config is a checked configuration. Nobody changes it once Load has returned it, so it may be read from anywhere.
+type Config struct {
+	Client  Client
+	NextHop NextHop
+	Log     Log
+}
+
+// Client holds the limits of the clients' side.
+type Client struct {
+	HeaderTimeout  time.Duration // from the first byte of a request to the end of its header section
+	BodyTimeout    time.Duration // between two reads of a request's body
+	WriteTimeout   time.Duration // between two writes of a response
+	IdleTimeout    time.Duration // of a connection without a request
+	MaxHeaderSize  int64         // bytes of request line and header section
+	MaxBodySize    int64         // bytes of a request's body; 0: no limit
+	MaxConnections int64         // open at once
+}
+
+// NextHop holds the limits of the side of next-hop.
+type NextHop struct {
+	ConnectTimeout time.Duration // for resolution, all attempts to connect, and waiting for a free connection
+	HeaderTimeout  time.Duration // from the end of the request to the end of the response's header section
+	BodyTimeout    time.Duration // between two reads of a response's body, and two writes of a request's
+	IdleTimeout    time.Duration // of a pooled connection
+	MaxConnections int64         // open at once
+	ResolveEvery   time.Duration // between two resolutions of the name
+}
+
+// Log says where the logs go and what is in them.
+type Log struct {
+	To            LogTo
+	ClientAddress ClientAddress
+	Level         string // debug, info, warn, error
+}
+
+// LogTo is where the logs go.
+type LogTo string
+
+// The places where logs can go.
+const (
+	LogToFiles  LogTo = "files"  // access.log, and error.log beside stderr
+	LogToStdout LogTo = "stdout" // the access log on stdout, diagnostics on stderr, no files
+	LogToBoth   LogTo = "both"
+)
+
+// ClientAddress is what the access log shows of a client's address.
+type ClientAddress string
+
+// What the access log can show of a client's address.
+const (
+	AddressMasked ClientAddress = "masked" // the last octet zeroed; of IPv6 the last 80 bits
+	AddressFull   ClientAddress = "full"
+	AddressNone   ClientAddress = "none" // an empty string
+)
+
+// Default returns the configuration of an empty directory.
+func Default() Config {
+	return Config{
+		Client: Client{
+			HeaderTimeout: 15 * time.Second, BodyTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+			MaxHeaderSize: 64 << 10, MaxBodySize: 0, MaxConnections: 16384,
+		},
+		NextHop: NextHop{
+			// The edge gives up at 120 s; proxyd must be first, so that the error says which hop made it.
+			ConnectTimeout: 10 * time.Second, HeaderTimeout: 115 * time.Second, BodyTimeout: 115 * time.Second,
+			IdleTimeout: 30 * time.Second, MaxConnections: 4096, ResolveEvery: 10 * time.Second,
+		},
+		Log: Log{To: LogToFiles, ClientAddress: AddressMasked, Level: "info"},
+	}
+}

@@ -1,0 +1,57 @@
+// Package httpcache owns what HTTP says about a shared cache: RFC 9111 and its kin as pure functions, and the closed list of
+// reasons for every outcome that a user can meet.
+package httpcache
+
+// Handling is what was done with a request; the access log calls it "cache".
+type Handling string
+
+// Pass says that the answer came from next-hop, or from proxyd in its place, and no stored response was looked up.
+const Pass Handling = "pass"
+
+// Reason is why an exchange ended as it did. The access log, the details of Proxy-Status and sectionctl all show the same
+// value. The list is closed: every reason is one of the constants below.
+type Reason string
+
+// An exchange that went as the client and next-hop wanted.
+const (
+	Passed Reason = "passed" // next-hop's response was passed on as a whole
+	Tunnel Reason = "tunnel" // next-hop accepted an Upgrade; bytes went both ways until one side ended
+)
+
+// What the client did; the answer, if there could be one, was made here.
+const (
+	BadRequestLine     Reason = "bad_request_line"    // 400
+	BadField           Reason = "bad_field"           // 400
+	BadFraming         Reason = "bad_framing"         // 400: length or transfer coding that two parsers could read differently
+	BadHost            Reason = "bad_host"            // 400: missing, repeated or invalid Host
+	BadBody            Reason = "bad_body"            // 400: broken chunked coding
+	RequestTimeout     Reason = "request_timeout"     // 408: the request did not come in time
+	BodyTooLarge       Reason = "body_too_large"      // 413
+	TargetTooLong      Reason = "target_too_long"     // 414
+	UnknownExpectation Reason = "unknown_expectation" // 417
+	HeaderTooLarge     Reason = "header_too_large"    // 431
+	MethodRefused      Reason = "method_refused"      // 501: CONNECT, TRACE
+	UnknownCoding      Reason = "unknown_coding"      // 501: a transfer coding other than chunked
+	UnsupportedVersion Reason = "unsupported_version" // 505
+	ClientClosed       Reason = "client_closed"       // no answer: the client went away
+	ClientTooSlow      Reason = "client_too_slow"     // cut off: the client did not take the response in time
+)
+
+// What became of proxyd itself.
+const (
+	TooManyConnections Reason = "too_many_connections" // 503: client.max_connections or next_hop.max_connections
+)
+
+// What next-hop did; the answer was made here, or was cut off when it had begun.
+const (
+	NextHopUnresolved     Reason = "next_hop_unresolved"       // 502: no address is known
+	NextHopRefused        Reason = "next_hop_refused"          // 502: the connection was refused
+	NextHopUnreachable    Reason = "next_hop_unreachable"      // 502: no route, or another failure to connect
+	NextHopConnectTimeout Reason = "next_hop_connect_timeout"  // 504
+	NextHopClosed         Reason = "next_hop_closed"           // 502: closed before a response came
+	NextHopTimeout        Reason = "next_hop_timeout"          // 504: no response in time
+	NextHopBadResponse    Reason = "next_hop_bad_response"     // 502: not HTTP/1, or ambiguous
+	NextHopHeaderTooLarge Reason = "next_hop_header_too_large" // 502
+	NextHopIncomplete     Reason = "next_hop_incomplete"       // cut off: the response ended before it was complete
+	NextHopBodyTimeout    Reason = "next_hop_body_timeout"     // cut off: the response stalled
+)

@@ -1,0 +1,159 @@
+// Package pidfile owns RUN_DIR/proxyd.pid: who runs proxyd on a run directory, told so that it can be trusted.
+//
+// The process that claims the file holds a POSIX write lock on it until it ends, however it ends. The kernel names the holder
+// of such a lock, so a reader never has to believe the number in the file: a file that nobody locks is stale, and a number
+// that is not the holder's is foreign. (A POSIX lock falls when its process closes any descriptor of the file: a process that
+// has claimed a pidfile must not Read it.)
+package pidfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ErrHeld says that another process has claimed the file.
+var ErrHeld = errors.New("another proxyd runs")
+
+// ErrForeign says that the file names a living process that has not claimed it. It must not be signalled.
+var ErrForeign = errors.New("foreign pid")
+
+// File is a claimed pidfile.
+type File struct {
+	file *os.File
+	path string
+}
+
+// Claim creates the file, or takes over a stale one, and writes the caller's pid into it. The error wraps ErrHeld when
+// another process has the file; that process and its file are left as they are.
+func Claim(path string) (*File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("cannot claim the pidfile: %w", err)
+		}
+		lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
+		switch err := syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &lock); {
+		case errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES):
+			pid, _ := readPID(f)
+			f.Close()
+			return nil, fmt.Errorf("%w: pid %d holds %s", ErrHeld, pid, path)
+		case err != nil:
+			f.Close()
+			return nil, fmt.Errorf("cannot lock the pidfile %s: %w", path, err)
+		}
+		// A holder that stopped between our open and our lock has removed the file that we have now locked.
+		if !sameFile(f, path) {
+			f.Close()
+			continue
+		}
+		if err := writePID(f); err != nil {
+			os.Remove(path)
+			f.Close()
+			return nil, fmt.Errorf("cannot write the pidfile %s: %w", path, err)
+		}
+		return &File{file: f, path: path}, nil
+	}
+}
+
+// Release removes the file, unless somebody has put another in its place, and gives up the claim.
+func (f *File) Release() error {
+	var err error
+	if sameFile(f.file, f.path) {
+		err = os.Remove(f.path)
+	}
+	return errors.Join(err, f.file.Close())
+}
+
+// Read returns the pid of the proxyd that has claimed the file, or 0 when none runs: no file, or a stale one. The error
+// wraps ErrForeign when the file names a living process that has not claimed it.
+func Read(path string) (pid int, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the pidfile: %w", err)
+	}
+	defer f.Close()
+	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
+	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &lock); err != nil {
+		return 0, fmt.Errorf("cannot ask for the lock of the pidfile %s: %w", path, err)
+	}
+	pid, err = readPID(f)
+	holder := int(lock.Pid)
+	switch {
+	case lock.Type == syscall.F_UNLCK && (err != nil || !alive(pid)):
+		return 0, nil
+	case lock.Type == syscall.F_UNLCK:
+		return 0, fmt.Errorf("%w: %s names the living process %d, which is not proxyd: remove the file", ErrForeign, path, pid)
+	case holder <= 0:
+		return 0, fmt.Errorf("%s is held by a process outside of this container: run this where proxyd runs", path)
+	case err == nil && pid != holder:
+		return 0, fmt.Errorf("%w: %s names process %d, but proxyd is process %d: write that into it", ErrForeign, path, pid, holder)
+	}
+	return holder, nil
+}
+
+// Signal sends sig to the proxyd that has claimed the file and returns its pid, or 0 when none runs and nothing was sent.
+// Errors are those of Read, or say why the signal could not be sent.
+func Signal(path string, sig syscall.Signal) (pid int, err error) {
+	pid, err = Read(path)
+	if err != nil || pid == 0 {
+		return 0, err
+	}
+	switch err := syscall.Kill(pid, sig); {
+	case errors.Is(err, syscall.ESRCH):
+		return 0, nil // it ended since
+	case err != nil:
+		return 0, fmt.Errorf("cannot signal proxyd, process %d: %w", pid, err)
+	}
+	return pid, nil
+}
+
+// alive says whether there is a process pid. One that may not be signalled is alive as well, a zombie is not.
+func alive(pid int) bool {
+	if pid <= 0 {
+		return false
+	}
+	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, ok := strings.Cut(string(stat), ") ")
+	return !ok || !strings.HasPrefix(state, "Z")
+}
+
+func readPID(f *os.File) (int, error) {
+	buf := make([]byte, 32)
+	n, err := f.ReadAt(buf, 0)
+	if err != nil && err != io.EOF {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(buf[:n])))
+}
+
+func writePID(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+func sameFile(f *os.File, path string) bool {
+	held, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(held, there)
+}

@@ -1,0 +1,10 @@
+module section.internal/msghandler
+
+go 1.26
+
+require (
+	github.com/urfave/cli/v2 v2.27.7
+	section.internal/contract v0.0.0
+)
+
+replace section.internal/contract => ../contract
