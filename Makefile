@@ -1,0 +1,89 @@
+# Everything that is done with this repository, a target each. `make` alone lists them. All targets need only Go, make and git;
+# what a target can use beyond that, it uses where it is there and says so where it is not.
+
+TOOLS   := proxyd validator deploy logrotator msghandler sectionctl
+MODULES := contract $(TOOLS) e2e
+SOURCES := $(patsubst %,./%/...,$(MODULES))
+UNITS   := $(patsubst %,./%/...,$(filter-out e2e,$(MODULES)))
+
+VERSION  := $(or $(shell git describe --tags --always --dirty 2>/dev/null),devel)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+CREATED  := $(shell git log -1 --format=%cI 2>/dev/null)
+IMAGE    ?= proxyd:$(VERSION)
+
+# The race detector needs cgo, and that a C compiler.
+RACE := $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
+# Files that only some targets compile; vet and staticcheck look at them all the same.
+TAGS := image,realclients
+FUZZ_TIME ?= 20s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- Build and run --------------------------------------------------------------------------------------------------------
+
+.PHONY: build
+build: ## the six static binaries, in bin/
+	@mkdir -p bin
+	@for tool in $(TOOLS); do \
+		CGO_ENABLED=0 GOWORK=off go -C $$tool build -trimpath -buildvcs=false -o ../bin/ \
+			-ldflags "-s -w -X section.internal/contract/command.version=$(VERSION)" . || exit 1; \
+	done
+
+.PHONY: run
+run: build ## proxyd on a loopback port in front of a demonstration origin; Ctrl-C ends it
+	@go run ./e2e/demo --bin bin
+
+.PHONY: image
+image: ## the container image; IMAGE=name:tag names it
+	docker build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) .
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+# ---- Check ----------------------------------------------------------------------------------------------------------------
+
+# The order is from the quickest to the slowest, so that a mistake shows early.
+.PHONY: test
+test: check build ## everything that can be checked here: sources, units, end to end, and the image where Docker answers
+	@$(if $(RACE),,echo 'left out: the race detector, which needs a C compiler ($(shell go env CC))')
+	@docker info >/dev/null 2>&1 || echo 'left out: the tests of the image (make image-test), since no Docker engine answers'
+	go test $(RACE) $(UNITS)
+	E2E_BIN_DIR=$(CURDIR)/bin go test -count=1 $(RACE) ./e2e/...
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image-test; fi
+
+.PHONY: check
+check: ## gofmt, vet, staticcheck, tidy go.mod files, and each module built on its own
+	@unformatted=$$(gofmt -l $(MODULES)) || exit 1; \
+	if [ -n "$$unformatted" ]; then printf 'gofmt -w would change:\n%s\n' "$$unformatted"; exit 1; fi
+	go vet -tags $(TAGS) work
+	@echo staticcheck; "$$(GOWORK=off go -C tools tool -n staticcheck)" -tags $(TAGS) $(SOURCES)
+	@for module in $(MODULES) tools; do \
+		echo "$$module: tidy and builds on its own"; \
+		GOWORK=off go -C $$module mod tidy -diff && GOWORK=off go -C $$module build ./... || exit 1; \
+	done
+
+.PHONY: smoke
+smoke: build ## one quick check of each binary: --version, --help and its main job
+	@go run ./e2e/smoke --bin bin
+
+.PHONY: image-test
+image-test: ## build the image on local stand-ins for its bases, and check every clause of the contract from outside
+	go test -count=1 $(RACE) -tags image -timeout 10m ./e2e/image/
+
+.PHONY: realclients
+realclients: build ## curl, git, wrk, a WebSocket client and a browser through the proxy; installs what it needs from Debian's packages
+	E2E_BIN_DIR=$(CURDIR)/bin go test -count=1 -tags realclients -timeout 15m -v ./e2e/realclients/
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ_TIME (20s)
+	@for package in $$(go list $(UNITS)); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$package || exit 1; \
+		done; \
+	done
