@@ -5,6 +5,7 @@ package command
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,6 +30,29 @@ func Flag(s place.Setting) cli.Flag {
 			return nil
 		},
 	}
+}
+
+// DurationFlag returns the flag of a shared setting that is a length of time above zero; any other value is a misuse. Duration
+// reads it.
+func DurationFlag(s place.Setting) cli.Flag {
+	return &cli.StringFlag{
+		Name: s.Flag, EnvVars: []string{s.Env}, Value: s.Default, Usage: s.Usage,
+		Action: func(_ *cli.Context, value string) error {
+			if d, err := time.ParseDuration(value); err != nil || d <= 0 {
+				return hook.Misuse("--%s (%s) = %q: want a length of time above 0, such as %s", s.Flag, s.Env, value, s.Default)
+			}
+			return nil
+		},
+	}
+}
+
+// Duration returns the value of a DurationFlag. It is called by actions only: these run after the flag has been checked.
+func Duration(c *cli.Context, s place.Setting) time.Duration {
+	d, err := time.ParseDuration(c.String(s.Flag))
+	if err != nil {
+		panic("BUG: the default of --" + s.Flag + " is no duration: " + err.Error())
+	}
+	return d
 }
 
 // NoArguments is a cli.BeforeFunc for commands that take flags only.

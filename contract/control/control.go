@@ -2,7 +2,10 @@
 // place.ControlSocket. The caller's side is in control/client, the server's in proxyd.
 package control
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // The paths of the control socket. A request that fails is answered with a Failure.
 const (
@@ -12,6 +15,19 @@ const (
 	ReloadPath   = "/v1/reload"    // POST: 200 with a Generation; 422 with a Failure when the old one stays in force
 	LogLevelPath = "/v1/log-level" // PUT a LogLevel: 204; 400 with a Failure
 )
+
+// maxSocketPath is the longest path of a Unix socket on Linux, in bytes: sun_path has 108 with the closing zero (unix(7)).
+const maxSocketPath = 107
+
+// CheckSocketPath says why a socket could not have that path; both sides call it, as the system's own word for it is only
+// "invalid argument".
+func CheckSocketPath(path string) error {
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("the control socket's path %s has %d bytes, a Unix socket takes %d: choose a shorter run directory",
+			path, len(path), maxSocketPath)
+	}
+	return nil
+}
 
 // Failure is the body of every answer that is not a success.
 type Failure struct {
@@ -87,7 +103,10 @@ type Value struct {
 	Source string `json:"source"` // "default" or file:line:column
 }
 
+// LogLevels returns the levels of the diagnostics, from the most lines to the fewest.
+func LogLevels() []string { return []string{"debug", "info", "warn", "error"} }
+
 // LogLevel asks for another level of the diagnostics until the next applied configuration.
 type LogLevel struct {
-	Level string `json:"level"` // debug, info, warn, error
+	Level string `json:"level"` // one of LogLevels
 }

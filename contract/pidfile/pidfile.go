@@ -40,7 +40,7 @@ func Claim(path string) (*File, error) {
 		lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
 		switch err := syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &lock); {
 		case errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES):
-			pid, _ := readPID(f)
+			_, pid, _ := lockHolder(f)
 			f.Close()
 			return nil, fmt.Errorf("%w: pid %d holds %s", ErrHeld, pid, path)
 		case err != nil:
@@ -81,23 +81,37 @@ func Read(path string) (pid int, err error) {
 		return 0, fmt.Errorf("cannot read the pidfile: %w", err)
 	}
 	defer f.Close()
-	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
-	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &lock); err != nil {
-		return 0, fmt.Errorf("cannot ask for the lock of the pidfile %s: %w", path, err)
+	held, holder, err := lockHolder(f)
+	if err != nil {
+		return 0, err
 	}
 	pid, err = readPID(f)
-	holder := int(lock.Pid)
 	switch {
-	case lock.Type == syscall.F_UNLCK && (err != nil || !alive(pid)):
+	case !held && (err != nil || !alive(pid)):
 		return 0, nil
-	case lock.Type == syscall.F_UNLCK:
+	case !held:
 		return 0, fmt.Errorf("%w: %s names the living process %d, which is not proxyd: remove the file", ErrForeign, path, pid)
 	case holder <= 0:
 		return 0, fmt.Errorf("%s is held by a process outside of this container: run this where proxyd runs", path)
-	case err == nil && pid != holder:
+	case err == nil && pid != holder && alive(pid): // a dead one is what was there before: the holder is about to write its own
 		return 0, fmt.Errorf("%w: %s names process %d, but proxyd is process %d: write that into it", ErrForeign, path, pid, holder)
 	}
 	return holder, nil
+}
+
+// Held says whether a process has claimed the file, whatever number stands in it. Unlike Read it never takes a stale file
+// whose number now belongs to somebody else for a mistake: for callers that send no signal.
+func Held(path string) (bool, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot read the pidfile: %w", err)
+	}
+	defer f.Close()
+	held, _, err := lockHolder(f)
+	return held, err
 }
 
 // Signal sends sig to the proxyd that has claimed the file and returns its pid, or 0 when none runs and nothing was sent.
@@ -114,6 +128,15 @@ func Signal(path string, sig syscall.Signal) (pid int, err error) {
 		return 0, fmt.Errorf("cannot signal proxyd, process %d: %w", pid, err)
 	}
 	return pid, nil
+}
+
+// lockHolder asks the kernel who holds the lock of the file. The pid is 0 when the holder lives in another pid namespace.
+func lockHolder(f *os.File) (held bool, pid int, err error) {
+	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
+	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &lock); err != nil {
+		return false, 0, fmt.Errorf("cannot ask for the lock of the pidfile %s: %w", f.Name(), err)
+	}
+	return lock.Type != syscall.F_UNLCK, int(lock.Pid), nil
 }
 
 // alive says whether there is a process pid. One that may not be signalled is alive as well, a zombie is not.

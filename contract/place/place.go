@@ -44,6 +44,10 @@ var (
 		Flag: "next-hop", Env: "PROXY_NEXT_HOP", Default: NextHopHost + ":80",
 		Usage: "`ADDRESS` to which requests are sent, as HOST:PORT",
 	}
+	Timeout = Setting{
+		Flag: "timeout", Env: "PROXY_CONTROL_TIMEOUT", Default: "20s",
+		Usage: "give up when proxyd has not answered for this `TIME`, such as 20s",
+	}
 )
 
 // ConfigFileName is the name of the configuration file inside the config directory.

@@ -1,0 +1,51 @@
+// Package nearest owns "did you mean": which of the known names somebody wanted who wrote another one.
+package nearest
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Of returns the name that is the fewest edits away from s, in any case, or "" when none is near enough to be meant: a third
+// of the name's length, at least one and at most three edits. Of two that are equally near the first is returned.
+func Of(s string, names []string) string {
+	best, bestDistance := "", 0
+	for _, name := range names {
+		length := utf8.RuneCountInString(name)
+		limit := max(1, min(3, length/3))
+		if utf8.RuneCountInString(s) > length+limit { // and s may be of any length
+			continue
+		}
+		if d := distance(strings.ToLower(s), strings.ToLower(name)); d <= limit && (best == "" || d < bestDistance) {
+			best, bestDistance = name, d
+		}
+	}
+	return best
+}
+
+// distance counts the insertions, deletions, replacements and swaps of neighbours that turn a into b.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	rows := make([][]int, len(x)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(y)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		for j := 1; j <= len(y); j++ {
+			change := 1
+			if x[i-1] == y[j-1] {
+				change = 0
+			}
+			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				d = min(d, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = d
+		}
+	}
+	return rows[len(x)][len(y)]
+}
