@@ -118,15 +118,17 @@ func (a *attempts) explain(ctx context.Context, err error) error {
 	case !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return fmt.Errorf("cannot read the answer of proxyd: %w", reason)
 	}
-	waited := time.Since(a.started).Round(time.Millisecond)
-	if deadline, ok := ctx.Deadline(); ok {
-		waited = deadline.Sub(a.started).Round(time.Millisecond)
+	waited := time.Since(a.started)
+	if waited > time.Second {
+		waited = waited.Round(time.Second)
+	} else {
+		waited = waited.Round(10 * time.Millisecond)
 	}
 	if a.newest == starting {
-		return fmt.Errorf("%w within %v: %s holds the pidfile but has not opened %s: it hangs while it starts or stops: "+
+		return fmt.Errorf("%w for %v: %s holds the pidfile but has not opened %s: it hangs while it starts or stops: "+
 			"look at its error.log, or restart it", ErrNoAnswer, waited, a.process(), a.client.socket)
 	}
-	return fmt.Errorf("%w within %v: %s hangs or is stopped: look at its error.log, or restart it", ErrNoAnswer, waited, a.process())
+	return fmt.Errorf("%w for %v: %s hangs or is stopped: look at its error.log, or restart it", ErrNoAnswer, waited, a.process())
 }
 
 // process names the proxyd that holds the pidfile, for people.
