@@ -1,0 +1,68 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	File    string // relative to the directory; the directory as it was given when that itself is the problem
+	Line    int    // from 1; 0 when the problem is the file as a whole
+	Column  int    // from 1, in characters; 0 when Line is
+	Message string // one line, of printable characters alone
+}
+
+func (p Problem) String() string {
+	if p.Line == 0 {
+		return p.File + ": " + p.Message
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+}
+
+// Problems is the error of Load: everything that is wrong, in the order of the file. It is never empty.
+type Problems []Problem
+
+// Error returns a line for each problem: file:line:column: message.
+func (ps Problems) Error() string { return strings.Join(ps.Lines(), "\n") }
+
+// Lines returns each problem as a line without an end.
+func (ps Problems) Lines() []string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return lines
+}
+
+// maxQuoted is how many characters of what a user wrote a message repeats.
+const maxQuoted = 80
+
+// quote returns s in quotes, cut where it is long, with nothing in it that a terminal could take for a command.
+func quote(s string) string { return strconv.Quote(shorten(s, maxQuoted)) }
+
+// plain returns s on one line, cut where it is longer than a number of characters, with nothing in it that a terminal could
+// take for a command.
+func plain(s string, most int) string {
+	var b strings.Builder
+	for _, r := range shorten(s, most) {
+		if r == ' ' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
+}
+
+func shorten(s string, most int) string {
+	n := 0
+	for i := range s {
+		if n++; n > most {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
