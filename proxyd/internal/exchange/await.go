@@ -1,0 +1,97 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"section.internal/contract/httpcache"
+	"section.internal/proxyd/internal/http1"
+	"section.internal/proxyd/internal/socket"
+)
+
+const (
+	// maxResponseHead leaves room for the cache tags of large pages.
+	maxResponseHead = 128 << 10
+	// maxInterim bounds the 1xx responses before a final one.
+	maxInterim = 100
+)
+
+// await reads heads from next-hop until that of the final response, and passes the interim ones on.
+func (x *exchange) await() *failure {
+	for interim := 0; ; interim++ {
+		end, err := readHead(x.up.Conn, maxResponseHead)
+		if err != nil {
+			return x.awaitFailed(err, interim > 0)
+		}
+		x.respHead = append(x.respHead[:0], x.up.Buffered()[:end]...)
+		x.up.Consume(end)
+		if err := http1.ParseResponse(x.respHead, string(x.req.Method) == "HEAD", &x.resp); err != nil {
+			return x.badResponse(err)
+		}
+		switch {
+		case x.resp.Status >= 200:
+			x.headAt = time.Now()
+			return nil
+		case x.resp.Status == 101:
+			if !x.req.Upgrade || !x.resp.Upgrade || x.upload.running() {
+				return x.badResponse(errUnaskedUpgrade)
+			}
+			x.headAt = time.Now()
+			return nil
+		case interim == maxInterim:
+			return x.badResponse(errTooManyInterim)
+		}
+		if x.req.Minor >= 1 { // RFC 9110 section 15.2: HTTP/1.0 knows no 1xx
+			x.out = http1.AppendStatusLine(x.out[:0], x.resp.Status, x.resp.Phrase)
+			x.out = http1.AppendFields(x.out, x.resp.Fields)
+			x.out = append(appendVia(x.out, x.resp.Minor), "\r\n"...)
+			if !x.flush() {
+				return &failure{reason: x.reason}
+			}
+		}
+		if !x.upload.running() {
+			x.up.LimitRead(x.config.NextHop.HeaderTimeout)
+		}
+	}
+}
+
+var (
+	errUnaskedUpgrade = errors.New("next-hop switched protocols although nobody had asked for it")
+	errTooManyInterim = errors.New("next-hop sent more than 100 interim responses")
+)
+
+// badResponse refuses next-hop's response; its status is still logged.
+func (x *exchange) badResponse(err error) *failure {
+	reason := httpcache.NextHopBadResponse
+	var parse *http1.Error
+	if errors.As(err, &parse) && parse.Reason == httpcache.NextHopHeaderTooLarge {
+		reason = parse.Reason
+	}
+	return &failure{reason: reason, err: err}
+}
+
+// awaitFailed says what it means that no head came.
+func (x *exchange) awaitFailed(err error, interim bool) *failure {
+	if f := x.uploadFailure(); f != nil {
+		return f
+	}
+	var parse *http1.Error
+	switch {
+	case errors.As(err, &parse):
+		return x.badResponse(err)
+	case err == socket.ErrFull:
+		return &failure{reason: httpcache.NextHopHeaderTooLarge}
+	case err == socket.ErrTimeout:
+		return &failure{reason: httpcache.NextHopTimeout}
+	case err == io.ErrUnexpectedEOF:
+		return &failure{reason: httpcache.NextHopIncomplete}
+	}
+	nothing := !interim && len(x.up.Buffered()) == 0
+	if nothing && x.up.Reused && x.req.Body == http1.None && x.idempotent() {
+		x.engine.NextHop.Discard(x.up)
+		x.up = nil
+		return errGoneStale
+	}
+	return &failure{reason: httpcache.NextHopClosed}
+}

@@ -1,0 +1,159 @@
+package exchange
+
+import (
+	"io"
+	"sync"
+
+	"section.internal/contract/httpcache"
+	"section.internal/proxyd/internal/http1"
+	"section.internal/proxyd/internal/socket"
+)
+
+// deliver sends next-hop's response to the client: the head and as much of the body as is there in one write, the rest as it
+// comes.
+func (x *exchange) deliver() Verdict {
+	r := &x.resp
+	unframed := r.Body == http1.Chunked || r.Body == http1.UntilClose
+	chunked := unframed && x.req.Minor >= 1
+	x.closing = !x.req.KeepAlive || unframed && !chunked || x.upload.running() || x.engine.Draining()
+	x.appendResponse(chunked)
+	x.status = r.Status
+	nextHop := &x.config.NextHop
+	body := relay{
+		src: x.up.Conn, dst: x.client, body: r.Body, length: r.Length, chunked: chunked, out: x.out,
+		readWait: nextHop.BodyTimeout, writeWait: x.config.Client.WriteTimeout, maxTrailers: maxResponseHead,
+	}
+	complete := body.run()
+	x.out = body.out
+	x.bytes += body.sent
+	x.bodyBytes = body.data
+	if !complete {
+		return x.cutOff(&body)
+	}
+	unread := x.upload != nil && x.stopUpload()
+	if r.KeepAlive && !unread && len(x.up.Buffered()) == 0 {
+		x.engine.NextHop.Put(x.up)
+	} else {
+		x.engine.NextHop.Discard(x.up)
+	}
+	x.up = nil
+	switch {
+	case unread || x.closing && len(x.client.Buffered()) > 0:
+		return Linger
+	case x.closing:
+		return Close
+	}
+	return Keep
+}
+
+// appendResponse builds the head that the client gets.
+func (x *exchange) appendResponse(chunked bool) {
+	r := &x.resp
+	out := http1.AppendStatusLine(x.out[:0], r.Status, r.Phrase)
+	out = http1.AppendFields(out, r.Fields)
+	if !r.HasDate { // RFC 9110 section 6.6.1
+		out = http1.AppendField(out, []byte("Date"), x.engine.dates.at(x.headAt))
+	}
+	if chunked {
+		out = append(out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	switch {
+	case x.closing:
+		out = append(out, "Connection: close\r\n"...)
+	case x.req.Minor == 0:
+		out = append(out, "Connection: keep-alive\r\n"...)
+	}
+	x.out = append(appendVia(out, r.Minor), "\r\n"...)
+}
+
+// cutOff ends an exchange in the middle of its response.
+func (x *exchange) cutOff(body *relay) Verdict {
+	switch {
+	case body.dstErr != nil:
+		x.clientFailed(body.dstErr)
+	case body.srcErr == socket.ErrTimeout:
+		x.reason = httpcache.NextHopBodyTimeout
+	default:
+		x.reason = httpcache.NextHopIncomplete
+		if _, broken := body.srcErr.(*http1.Error); broken {
+			x.reason = httpcache.NextHopBadResponse
+		}
+	}
+	x.failed = true
+	x.stopUpload()
+	x.engine.NextHop.Discard(x.up)
+	x.up = nil
+	if body.body != http1.Length && !body.chunked {
+		return Reset
+	}
+	return Close
+}
+
+// clientFailed gives the reason for an answer that the client did not take.
+func (x *exchange) clientFailed(err error) {
+	x.failed = true
+	x.reason = httpcache.ClientClosed
+	if err == socket.ErrTimeout {
+		x.reason = httpcache.ClientTooSlow
+	}
+}
+
+// tunnel passes the 101 on and then bytes both ways, until both sides have ended or one fails (RFC 9110 section 7.8).
+func (x *exchange) tunnel() Verdict {
+	r := &x.resp
+	out := http1.AppendStatusLine(x.out[:0], r.Status, r.Phrase)
+	for i := range r.Fields {
+		if f := &r.Fields[i]; !f.Hop || f.Kind == http1.Upgrade {
+			out = http1.AppendField(out, f.Name, f.Value)
+		}
+	}
+	x.out = append(appendVia(append(out, "Connection: upgrade\r\n"...), r.Minor), "\r\n"...)
+	x.status, x.reason = r.Status, httpcache.Tunnel
+	defer func() {
+		x.engine.NextHop.Discard(x.up)
+		x.up = nil
+	}()
+	if !x.flush() {
+		return Close
+	}
+	client, up := x.client, x.up.Conn
+	for _, c := range [...]*socket.Conn{client, up} {
+		c.KeepAlive()
+		c.LimitRead(0)
+		c.LimitWrite(0)
+	}
+	var fromClient int64
+	var wait sync.WaitGroup
+	wait.Go(func() { fromClient = pour(up, client) })
+	toClient := pour(client, up)
+	wait.Wait()
+	x.bytesIn += fromClient
+	x.bytes += toClient
+	x.bodyBytes += toClient
+	return Close
+}
+
+// pour copies what src sends to dst until src ends, which dst is told, or one of them fails, which ends both. It holds no
+// buffer while it waits: tunnels are mostly silent.
+func pour(dst, src *socket.Conn) (n int64) {
+	for {
+		if part := src.Buffered(); len(part) > 0 {
+			written, err := dst.Write(part)
+			n += int64(written)
+			src.Consume(len(part))
+			if err != nil {
+				break
+			}
+			continue
+		}
+		if err := src.Fill(gather); err != nil {
+			if err == io.EOF && dst.CloseWrite() == nil {
+				return n
+			}
+			break
+		}
+	}
+	src.Cut()
+	dst.Cut()
+	return n
+}

@@ -1,0 +1,228 @@
+// Package exchange owns the life of one request, from its first byte to the line in the access log. It reads as named steps:
+// receive, send, await, deliver; and fail, for when one of them could not be done.
+package exchange
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"section.internal/contract/config"
+	"section.internal/contract/httpcache"
+	"section.internal/proxyd/internal/accesslog"
+	"section.internal/proxyd/internal/http1"
+	"section.internal/proxyd/internal/socket"
+	"section.internal/proxyd/internal/upstream"
+)
+
+// NextHop hands out connections to next-hop; see upstream.Pool.
+type NextHop interface {
+	Get(fresh bool) (*upstream.Conn, error)
+	Put(*upstream.Conn)
+	Discard(*upstream.Conn)
+}
+
+// Log takes the record of an exchange that has ended; see accesslog.Log.
+type Log interface {
+	Append(*accesslog.Record)
+}
+
+// Verdict is what is to become of the client's connection after an exchange.
+type Verdict int
+
+// The verdicts.
+const (
+	Keep   Verdict = iota // the next request may come
+	Close                 // everything was said
+	Linger                // the client may still be sending; it should see the answer before the connection is reset
+	Reset                 // the answer was to end with the connection and was cut off, which the client must notice
+)
+
+// Engine carries exchanges out. Its methods may be called from any goroutine.
+type Engine struct {
+	NextHop  NextHop
+	Log      Log
+	Config   func() *config.Config // the one in force; asked once a request
+	Draining func() bool           // no further request is wanted on any connection
+	Name     string                // of next-hop, for requests that have no Host
+
+	Requests atomic.Uint64 // that have ended
+	InFlight atomic.Int64
+	Failed   atomic.Uint64 // answered here with an error, or cut off
+
+	pool  sync.Pool // of *exchange
+	dates dateCache
+}
+
+// exchange is the state of one request and its response. It is used again for others: every field is set anew in begin.
+type exchange struct {
+	engine *Engine
+	config *config.Config
+	client *socket.Conn
+	up     *upstream.Conn
+
+	req      http1.Request
+	resp     http1.Response
+	reqHead  []byte // the request's head; req points into it
+	respHead []byte // the head of the newest response; resp points into it
+	out      []byte // what is about to be sent to next-hop, then to the client
+	upload   *upload
+
+	start     time.Time
+	sentAt    time.Time // when the request was handed to next-hop
+	headAt    time.Time // when the head of its response was there
+	status    int       // sent to the client; 0: none yet
+	bytes     int64
+	bodyBytes int64
+	bytesIn   int64
+	reason    httpcache.Reason
+	own       bool // the answer was made here
+	failed    bool // not as the client or next-hop wanted
+	closing   bool // Connection: close was sent to the client
+}
+
+// Exchange carries out one exchange with a client, the first bytes of whose request are in its buffer.
+func (e *Engine) Exchange(client *socket.Conn) Verdict { return e.carryOut(client, (*exchange).run) }
+
+// Refuse answers a client that is one too many, whatever it is about to ask. The connection is to be ended as for Linger.
+func (e *Engine) Refuse(client *socket.Conn) {
+	e.carryOut(client, func(x *exchange) Verdict { return x.fail(&failure{reason: httpcache.TooManyConnections}) })
+}
+
+func (e *Engine) carryOut(client *socket.Conn, run func(*exchange) Verdict) Verdict {
+	x, _ := e.pool.Get().(*exchange)
+	if x == nil {
+		x = &exchange{engine: e}
+	}
+	e.InFlight.Add(1)
+	x.begin(client)
+	verdict := run(x)
+	x.record()
+	e.Requests.Add(1)
+	if x.failed {
+		e.Failed.Add(1)
+	}
+	x.end()
+	e.InFlight.Add(-1)
+	e.pool.Put(x)
+	return verdict
+}
+
+func (x *exchange) begin(client *socket.Conn) {
+	*x = exchange{
+		engine: x.engine, config: x.engine.Config(), client: client, start: time.Now(), reason: httpcache.Passed,
+		req: http1.Request{Fields: x.req.Fields[:0]}, resp: http1.Response{Fields: x.resp.Fields[:0]},
+		reqHead: x.reqHead[:0], respHead: x.respHead[:0], out: x.out[:0],
+	}
+}
+
+// keepAtMost bounds what an exchange that is not in use holds on to.
+const keepAtMost = 64 << 10
+
+func (x *exchange) end() {
+	x.client, x.config = nil, nil
+	if cap(x.reqHead) > keepAtMost {
+		x.reqHead = nil
+	}
+	if cap(x.respHead) > keepAtMost {
+		x.respHead = nil
+	}
+	if cap(x.out) > keepAtMost {
+		x.out = nil
+	}
+}
+
+// run is the story of an exchange.
+func (x *exchange) run() Verdict {
+	if f := x.receive(); f != nil {
+		return x.fail(f)
+	}
+	for fresh := false; ; fresh = true {
+		f := x.send(fresh)
+		if f == nil {
+			f = x.await()
+		}
+		switch {
+		case f == nil && x.resp.Status == 101:
+			return x.tunnel()
+		case f == nil:
+			return x.deliver()
+		case f == errGoneStale:
+			continue
+		}
+		return x.fail(f)
+	}
+}
+
+// idempotent says whether the request may be sent twice (RFC 9110 section 9.2.2).
+func (x *exchange) idempotent() bool {
+	switch string(x.req.Method) {
+	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// record hands the exchange to the access log.
+func (x *exchange) record() {
+	r := accesslog.Record{
+		Time: x.start, Taken: time.Since(x.start),
+		Request: x.req.Line, Target: x.req.Target, Status: x.status,
+		Bytes: x.bytes, BodyBytes: x.bodyBytes, BytesIn: x.bytesIn,
+		Host: x.req.Host, Client: x.client.Remote().Addr(),
+		UpstreamStatus: x.resp.Status, Cache: httpcache.Pass, Reason: x.reason,
+	}
+	if !x.headAt.IsZero() {
+		r.UpstreamTaken = x.headAt.Sub(x.sentAt)
+	}
+	var forwardedFor, trueClient []byte
+	for i := range x.req.Fields {
+		switch f := &x.req.Fields[i]; f.Kind {
+		case http1.Referer:
+			r.Referer = f.Value
+		case http1.UserAgent:
+			r.UserAgent = f.Value
+		case http1.XForwardedProto:
+			r.ForwardedProto = f.Value
+		case http1.SectionIOID:
+			r.ID = f.Value
+		case http1.XForwardedFor:
+			forwardedFor = f.Value
+		case http1.TrueClientIP:
+			trueClient = f.Value
+		}
+	}
+	for i := range x.resp.Fields {
+		switch f := &x.resp.Fields[i]; f.Kind {
+		case http1.ContentType:
+			if !x.own {
+				r.ContentType = f.Value
+			}
+		case http1.SectionIOTag:
+			r.Tag = f.Value
+		}
+	}
+	if x.own && x.status != 0 {
+		r.ContentType = plainText
+	}
+	if addr, ok := clientAddress(trueClient, forwardedFor); ok {
+		r.Client = addr
+	}
+	x.engine.Log.Append(&r)
+}
+
+// clientAddress is the address that the edge saw: True-Client-IP is exactly one; of X-Forwarded-For it is the last, since the
+// ones before it came from the client.
+func clientAddress(trueClient, forwardedFor []byte) (netip.Addr, bool) {
+	if addr, ok := parseAddr(trueClient); ok {
+		return addr, true
+	}
+	for i := len(forwardedFor) - 1; i >= 0; i-- {
+		if forwardedFor[i] == ',' {
+			forwardedFor = forwardedFor[i+1:]
+			break
+		}
+	}
+	return parseAddr(forwardedFor)
+}

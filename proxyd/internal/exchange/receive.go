@@ -1,0 +1,111 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+
+	"section.internal/contract/httpcache"
+	"section.internal/proxyd/internal/http1"
+	"section.internal/proxyd/internal/socket"
+)
+
+// receive reads and parses the request's head. Whatever of the body came with it stays in the client's buffer.
+func (x *exchange) receive() *failure {
+	limits := &x.config.Client
+	x.client.LimitRead(limits.HeaderTimeout)
+	x.client.LimitWrite(limits.WriteTimeout)
+	end, from := 0, 0
+	for {
+		b := x.client.Buffered()
+		if from == 0 {
+			// RFC 9112 section 2.2: an empty line before the request line is to be ignored.
+			for len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
+				x.client.Consume(2)
+				x.bytesIn += 2
+				b = b[2:]
+			}
+		}
+		var err error
+		if end, err = http1.HeadEnd(b, from); err != nil {
+			x.keepLine(b)
+			return refused(err)
+		}
+		if end > 0 {
+			break
+		}
+		from = len(b)
+		switch err := x.client.Fill(int(limits.MaxHeaderSize)); {
+		case err == nil:
+		case err == socket.ErrFull:
+			x.keepLine(b)
+			if !http1.LineEnded(b) {
+				return &failure{reason: httpcache.TargetTooLong}
+			}
+			return &failure{reason: httpcache.HeaderTooLarge}
+		case err == socket.ErrTimeout:
+			x.keepLine(b)
+			return &failure{reason: httpcache.RequestTimeout}
+		default:
+			x.keepLine(b)
+			return &failure{reason: httpcache.ClientClosed, err: err}
+		}
+	}
+	x.client.LimitRead(0)
+	if int64(end) > limits.MaxHeaderSize {
+		x.keepLine(x.client.Buffered()[:end])
+		return &failure{reason: httpcache.HeaderTooLarge}
+	}
+	// The client's buffer is needed for the body, for the next request, or by nobody while we wait: the head moves out.
+	x.reqHead = append(x.reqHead, x.client.Buffered()[:end]...)
+	x.client.Consume(end)
+	x.bytesIn += int64(end)
+	if err := http1.ParseRequest(x.reqHead, &x.req); err != nil {
+		return refused(err)
+	}
+	if limit := limits.MaxBodySize; limit > 0 && x.req.Body == http1.Length && x.req.Length > limit {
+		return &failure{reason: httpcache.BodyTooLarge}
+	}
+	return nil
+}
+
+// keepLine keeps what there is of the request line, for the access log.
+func (x *exchange) keepLine(b []byte) {
+	x.bytesIn += int64(len(b))
+	for i, c := range b {
+		if c == '\r' || c == '\n' {
+			b = b[:i]
+			break
+		}
+	}
+	x.reqHead = append(x.reqHead[:0], b[:min(len(b), maxLoggedLine)]...)
+	x.req.Line = x.reqHead
+}
+
+// maxLoggedLine bounds what the access log shows of a request line that was never complete.
+const maxLoggedLine = 1 << 10
+
+// readHead reads a head of next-hop's side into the buffer and returns its length.
+func readHead(c *socket.Conn, limit int64) (end int, err error) {
+	for from := 0; ; {
+		b := c.Buffered()
+		if end, err = http1.HeadEnd(b, from); end > 0 || err != nil {
+			return end, err
+		}
+		from = len(b)
+		if err = c.Fill(int(limit)); err != nil {
+			if err == io.EOF && from > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+	}
+}
+
+// refused is the failure for an error of the parser.
+func refused(err error) *failure {
+	var e *http1.Error
+	if errors.As(err, &e) {
+		return &failure{reason: e.Reason, err: err}
+	}
+	return &failure{reason: httpcache.BadRequestLine, err: err}
+}

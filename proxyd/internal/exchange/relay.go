@@ -1,0 +1,244 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"section.internal/proxyd/internal/http1"
+	"section.internal/proxyd/internal/socket"
+)
+
+// relay moves one body from src to dst: as it comes, framed anew, never gathered. Framing is taken off and put on byte by byte
+// of what was parsed; nothing of src's own framing reaches dst. When src's message is broken or cut, dst's is never completed.
+type relay struct {
+	src, dst            *socket.Conn
+	body                http1.Body
+	length              int64 // for http1.Length
+	chunked             bool  // dst gets chunks
+	limit               int64 // of the body's data; 0: none
+	readWait, writeWait time.Duration
+	maxTrailers         int64
+
+	out []byte // to be sent before all else: the head of the message, then framing
+
+	read int64 // bytes taken from src
+	data int64 // bytes of the body given to dst
+	sent int64 // bytes given to dst in all
+
+	srcErr, dstErr error // at most one is set
+}
+
+// errBodyTooLarge is the srcErr of a body beyond the limit.
+var errBodyTooLarge = errors.New("the body is larger than client.max_body_size")
+
+const (
+	// gather is how much is collected before it is written: copying that much costs less than a second buffer in writev.
+	gather = 16 << 10
+	// splicedFrom is the length from which the kernel moves the bytes: below, the calls cost more than the copy.
+	splicedFrom = 32 << 10
+)
+
+// run moves the whole body, and says whether it did.
+func (r *relay) run() bool {
+	switch r.body {
+	case http1.Length:
+		return r.runLength(r.length) && r.flush()
+	case http1.Chunked:
+		return r.runChunked()
+	case http1.UntilClose:
+		return r.runUntilClose()
+	}
+	return r.flush()
+}
+
+// runLength moves n bytes of data and leaves the last of them in out where that is shorter than gather.
+func (r *relay) runLength(n int64) bool {
+	for n > 0 {
+		part := r.src.Buffered()
+		switch {
+		case len(part) > 0:
+			part = part[:min(int64(len(part)), n)]
+			if !r.put(part) {
+				return false
+			}
+			n -= int64(len(part))
+			r.take(len(part))
+		case n >= splicedFrom:
+			return r.flush() && r.move(n)
+		default:
+			if !r.flush() || !r.fill() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *relay) runUntilClose() bool {
+	for {
+		if part := r.src.Buffered(); len(part) > 0 {
+			if !r.putChunk(part) {
+				return false
+			}
+			r.take(len(part))
+			continue
+		}
+		if !r.flush() {
+			return false
+		}
+		if !r.chunked {
+			return r.move(-1)
+		}
+		r.src.LimitRead(r.readWait)
+		switch err := r.src.Fill(gather); err {
+		case nil:
+		case io.EOF:
+			r.out = append(r.out, "0\r\n\r\n"...)
+			return r.flush()
+		default:
+			r.srcErr = err
+			return false
+		}
+	}
+}
+
+func (r *relay) runChunked() bool {
+	var chunks http1.Chunks
+	for !chunks.Done {
+		if chunks.Left == 0 {
+			n, err := chunks.Advance(r.src.Buffered())
+			switch {
+			case err != nil:
+				r.srcErr = err
+				return false
+			case n == 0:
+				if !r.flush() || !r.fill() {
+					return false
+				}
+			default:
+				r.take(n)
+			}
+			continue
+		}
+		if r.limit > 0 && r.data+chunks.Left > r.limit {
+			r.srcErr = errBodyTooLarge
+			return false
+		}
+		part := r.src.Buffered()
+		switch {
+		case len(part) > 0:
+			part = part[:min(int64(len(part)), chunks.Left)]
+			if !r.putChunk(part) {
+				return false
+			}
+			chunks.Took(int64(len(part)))
+			r.take(len(part))
+		case chunks.Left >= splicedFrom:
+			if r.chunked {
+				r.out = http1.AppendChunkStart(r.out, chunks.Left)
+			}
+			if !r.flush() || !r.move(chunks.Left) {
+				return false
+			}
+			chunks.Took(chunks.Left)
+			if r.chunked {
+				r.out = append(r.out, "\r\n"...)
+			}
+		default:
+			if !r.flush() || !r.fill() {
+				return false
+			}
+		}
+	}
+	return r.runTrailers()
+}
+
+// runTrailers ends a chunked body.
+func (r *relay) runTrailers() bool {
+	if !r.flush() {
+		return false
+	}
+	r.src.LimitRead(r.readWait)
+	end, err := readHead(r.src, r.maxTrailers)
+	if err != nil {
+		r.srcErr = err
+		return false
+	}
+	fields, err := http1.ParseTrailers(r.src.Buffered()[:end], nil)
+	if err != nil {
+		r.srcErr = err
+		return false
+	}
+	if r.chunked {
+		r.out = append(r.out, "0\r\n"...)
+		r.out = http1.AppendFields(r.out, fields)
+		r.out = append(r.out, "\r\n"...)
+	}
+	r.take(end)
+	return r.flush()
+}
+
+// putChunk gives dst a piece of data, as a chunk where dst gets chunks.
+func (r *relay) putChunk(part []byte) bool {
+	if !r.chunked {
+		return r.put(part)
+	}
+	r.out = http1.AppendChunkStart(r.out, int64(len(part)))
+	if !r.put(part) {
+		return false
+	}
+	r.out = append(r.out, "\r\n"...)
+	return true
+}
+
+// put gives dst a piece of data, or keeps it in out where that is not yet worth a call.
+func (r *relay) put(part []byte) bool {
+	r.data += int64(len(part))
+	if len(r.out)+len(part) <= gather {
+		r.out = append(r.out, part...)
+		return true
+	}
+	r.dst.LimitWrite(r.writeWait)
+	n, err := r.dst.WriteBoth(r.out, part)
+	return r.wrote(n, err)
+}
+
+func (r *relay) flush() bool {
+	if len(r.out) == 0 {
+		return true
+	}
+	r.dst.LimitWrite(r.writeWait)
+	n, err := r.dst.Write(r.out)
+	return r.wrote(n, err)
+}
+
+func (r *relay) wrote(n int, err error) bool {
+	r.out = r.out[:0]
+	r.sent += int64(n)
+	r.dstErr = err
+	return err == nil
+}
+
+func (r *relay) fill() bool {
+	r.src.LimitRead(r.readWait)
+	r.srcErr = r.src.Fill(gather)
+	if r.srcErr == io.EOF {
+		r.srcErr = io.ErrUnexpectedEOF
+	}
+	return r.srcErr == nil
+}
+
+func (r *relay) take(n int) {
+	r.src.Consume(n)
+	r.read += int64(n)
+}
+
+func (r *relay) move(n int64) bool {
+	moved, srcErr, dstErr := socket.Move(r.dst, r.src, n, r.readWait, r.writeWait)
+	r.read += moved
+	r.data += moved
+	r.sent += moved
+	r.srcErr, r.dstErr = srcErr, dstErr
+	return srcErr == nil && dstErr == nil
+}

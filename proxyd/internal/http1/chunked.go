@@ -1,0 +1,92 @@
+package http1
+
+import "bytes"
+
+// maxExtension bounds the extensions of one chunk: nobody reads them, and an endless one would hold the connection.
+const maxExtension = 1 << 10
+
+// Chunks follows the framing of a chunked body (RFC 9112 section 7.1) over bytes that come in pieces of any size. The zero
+// value is at the start of a body.
+//
+// The user alternates between Advance, which takes framing, and taking up to Left bytes of data, told by Took. When Done, the
+// trailer section follows.
+type Chunks struct {
+	Left    int64 // bytes of the current chunk that are still to come
+	Done    bool  // the last chunk has been seen
+	started bool  // a chunk's data has ended, so that its CRLF is due
+}
+
+// Advance takes the framing at the start of b, and returns how many bytes that is: 0 when b does not hold all of it yet.
+// It must only be called when Left is 0 and Done false.
+func (c *Chunks) Advance(b []byte) (n int, err error) {
+	if c.started {
+		if len(b) < 2 {
+			if len(b) == 1 && b[0] != '\r' {
+				return 0, errChunkEnd
+			}
+			return 0, nil
+		}
+		if b[0] != '\r' || b[1] != '\n' {
+			return 0, errChunkEnd
+		}
+		n = 2
+	}
+	line := b[n:]
+	eol := bytes.IndexByte(line, '\n')
+	if eol < 0 {
+		if len(line) > maxExtension {
+			return 0, errChunkExtension
+		}
+		// What is wrong already need not wait for the end of the line.
+		if _, _, err := chunkSize(line); err != nil {
+			return 0, err
+		}
+		return 0, nil
+	}
+	if eol == 0 || line[eol-1] != '\r' {
+		return 0, errChunkSize
+	}
+	if eol > maxExtension {
+		return 0, errChunkExtension
+	}
+	size, digits, err := chunkSize(line[:eol-1])
+	if err != nil {
+		return 0, err
+	}
+	if digits == 0 {
+		return 0, errChunkSize
+	}
+	if extension := trim(line[digits : eol-1]); len(extension) > 0 && extension[0] != ';' || len(extension) == 0 && digits != eol-1 {
+		return 0, errChunkSize
+	} else if !all(extension, valueByte) {
+		return 0, errChunkExtension
+	}
+	c.Left, c.Done, c.started = size, size == 0, true
+	return n + eol + 1, nil
+}
+
+// Took tells that n bytes of data were taken.
+func (c *Chunks) Took(n int64) { c.Left -= n }
+
+// chunkSize reads the hexadecimal digits at the start of line.
+func chunkSize(line []byte) (size int64, digits int, err error) {
+	for digits < len(line) {
+		c := lower(line[digits])
+		switch {
+		case isDigit(c):
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		default:
+			if digits == 0 {
+				return 0, 0, errChunkSize
+			}
+			return size, digits, nil
+		}
+		if digits++; digits > 16 || size>>59 != 0 {
+			return 0, 0, errChunkSize
+		}
+		size = size<<4 | int64(c)
+	}
+	return size, digits, nil
+}

@@ -1,0 +1,40 @@
+package http1
+
+import "section.internal/contract/httpcache"
+
+// Error is why a message is refused. All errors of this package are values of this file.
+type Error struct {
+	Reason httpcache.Reason // for the request; a response is refused as httpcache.NextHopBadResponse
+	Detail string           // a sentence for people
+}
+
+func (e *Error) Error() string { return e.Detail }
+
+var (
+	errBareLF           = &Error{httpcache.BadField, "a line ends in LF without CR"}
+	errRequestLine      = &Error{httpcache.BadRequestLine, "the request line is not METHOD SP TARGET SP HTTP/1.x"}
+	errMethod           = &Error{httpcache.BadRequestLine, "the method is not a token"}
+	errTarget           = &Error{httpcache.BadRequestLine, "the request target has a byte that must be percent-encoded"}
+	errTargetForm       = &Error{httpcache.BadRequestLine, "the request target is neither a path nor an http or https URI"}
+	errVersion          = &Error{httpcache.UnsupportedVersion, "only HTTP/1.0 and HTTP/1.1 are spoken here"}
+	errMethodRefused    = &Error{httpcache.MethodRefused, "CONNECT and TRACE are not offered"}
+	errStatusLine       = &Error{httpcache.NextHopBadResponse, "the status line is not HTTP/1.x SP STATUS SP REASON"}
+	errNoColon          = &Error{httpcache.BadField, "a field line has no colon"}
+	errFieldName        = &Error{httpcache.BadField, "a field name is not a token directly before the colon"}
+	errFieldValue       = &Error{httpcache.BadField, "a field value has a control byte"}
+	errTooManyFields    = &Error{httpcache.HeaderTooLarge, "there are more than 1000 field lines"}
+	errTooManyNominated = &Error{httpcache.BadField, "Connection names more than 32 fields"}
+	errHostMissing      = &Error{httpcache.BadHost, "the Host field is missing"}
+	errHostRepeated     = &Error{httpcache.BadHost, "there is more than one Host field"}
+	errHostInvalid      = &Error{httpcache.BadHost, "the Host field is not a host with an optional port"}
+	errTwoLengths       = &Error{httpcache.BadFraming, "both Content-Length and Transfer-Encoding are there"}
+	errLengthRepeated   = &Error{httpcache.BadFraming, "there is more than one Content-Length"}
+	errLengthInvalid    = &Error{httpcache.BadFraming, "Content-Length is not a number of bytes"}
+	errCodingOld        = &Error{httpcache.BadFraming, "HTTP/1.0 has no Transfer-Encoding"}
+	errCodingOrder      = &Error{httpcache.BadFraming, "chunked is not the last transfer coding, or not the only one of its kind"}
+	errCodingUnknown    = &Error{httpcache.UnknownCoding, "a transfer coding other than chunked"}
+	errExpect           = &Error{httpcache.UnknownExpectation, "an expectation other than 100-continue"}
+	errChunkSize        = &Error{httpcache.BadBody, "a chunk size is not a hexadecimal number in its own line"}
+	errChunkEnd         = &Error{httpcache.BadBody, "a chunk does not end in CRLF"}
+	errChunkExtension   = &Error{httpcache.BadBody, "chunk extensions are too long or have a control byte"}
+)

@@ -1,0 +1,263 @@
+package http1
+
+import "bytes"
+
+// Kind is the name of a field that the engine has to know; every other field is Other.
+type Kind uint8
+
+// The known fields.
+const (
+	Other Kind = iota
+	Connection
+	ContentLength
+	ContentType
+	Date
+	Expect
+	Host
+	KeepAlive
+	ProxyConnection
+	Referer
+	SectionIOID
+	SectionIOTag
+	TE
+	Trailer
+	TransferEncoding
+	TrueClientIP
+	Upgrade
+	UserAgent
+	Via
+	XForwardedFor
+	XForwardedProto
+	kinds
+)
+
+var kindNames = [kinds]string{
+	Connection: "connection", ContentLength: "content-length", ContentType: "content-type", Date: "date", Expect: "expect",
+	Host: "host", KeepAlive: "keep-alive", ProxyConnection: "proxy-connection", Referer: "referer", SectionIOID: "section-io-id",
+	SectionIOTag: "section-io-tag", TE: "te", Trailer: "trailer", TransferEncoding: "transfer-encoding",
+	TrueClientIP: "true-client-ip", Upgrade: "upgrade", UserAgent: "user-agent", Via: "via", XForwardedFor: "x-forwarded-for",
+	XForwardedProto: "x-forwarded-proto",
+}
+
+// kindsByLength lists the known names of each length, so that an unknown name is compared with three others at most.
+var kindsByLength = func() (byLength [32][]Kind) {
+	for k := Other + 1; k < kinds; k++ {
+		n := len(kindNames[k])
+		byLength[n] = append(byLength[n], k)
+	}
+	return byLength
+}()
+
+func kindOf(name []byte) Kind {
+	if len(name) < len(kindsByLength) {
+		for _, k := range kindsByLength[len(name)] {
+			if equalFold(name, kindNames[k]) {
+				return k
+			}
+		}
+	}
+	return Other
+}
+
+// Field is one field line, in the name's own case. Both slices point into the buffer of the head.
+type Field struct {
+	Name  []byte
+	Value []byte // without the white space around it
+	Kind  Kind
+	Hop   bool // concerns this connection only: not to be forwarded (RFC 9110 section 7.6.1)
+}
+
+// The classes of bytes (RFC 9110 sections 5.5 and 5.6.2, RFC 3986 section 2).
+const (
+	tokenByte  = 1 << iota
+	valueByte  // may stand in a field value: visible, space, tab, obs-text
+	targetByte // may stand in a request target: visible, no fragment
+	hostByte   // may stand in a Host: of a registered name, an address, a port
+)
+
+var classes = func() (table [256]uint8) {
+	for b := range 256 {
+		c := byte(b)
+		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if alnum || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0 {
+			table[b] |= tokenByte
+		}
+		if c >= ' ' && c != 0x7f || c == '\t' {
+			table[b] |= valueByte
+		}
+		if c > ' ' && c < 0x7f && c != '#' {
+			table[b] |= targetByte
+		}
+		if alnum || bytes.IndexByte([]byte("-._~%!$&'()*+,;=:[]"), c) >= 0 {
+			table[b] |= hostByte
+		}
+	}
+	return table
+}()
+
+func all(b []byte, class uint8) bool {
+	for _, c := range b {
+		if classes[c]&class == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// IsToken says whether b is a token (RFC 9110 section 5.6.2).
+func IsToken(b []byte) bool { return len(b) > 0 && all(b, tokenByte) }
+
+// parseFields reads field lines up to the empty line that ends the section. section ends with CRLF CRLF or is just CRLF, and
+// each LF in it has a CR before it.
+func parseFields(section []byte, fields []Field) ([]Field, error) {
+	for {
+		eol := bytes.IndexByte(section, '\n') - 1
+		line := section[:eol]
+		section = section[eol+2:]
+		if len(line) == 0 {
+			return fields, nil
+		}
+		colon := bytes.IndexByte(line, ':')
+		if colon < 0 {
+			return fields, errNoColon
+		}
+		name := line[:colon]
+		if !IsToken(name) {
+			// White space before the colon and obs-fold end here as well (RFC 9112 sections 5.1 and 5.2).
+			return fields, errFieldName
+		}
+		value := trim(line[colon+1:])
+		if !all(value, valueByte) {
+			return fields, errFieldValue
+		}
+		if len(fields) == maxFields {
+			return fields, errTooManyFields
+		}
+		fields = append(fields, Field{Name: name, Value: value, Kind: kindOf(name)})
+	}
+}
+
+// maxFields bounds the field lines of one message.
+const maxFields = 1000
+
+// maxNominated bounds the names that a Connection field may list, each of which costs a walk over all fields.
+const maxNominated = 32
+
+// markHops marks the fields that concern this connection only: the known ones, and those that Connection names. It says which
+// connection options were there.
+func markHops(fields []Field) (options connectionOptions, err error) {
+	nominated := 0
+	for i := range fields {
+		f := &fields[i]
+		switch f.Kind {
+		case KeepAlive, ProxyConnection, TE, TransferEncoding, Upgrade:
+			f.Hop = true
+		case Connection:
+			f.Hop = true
+			for option := range tokens(f.Value) {
+				switch {
+				case equalFold(option, "close"):
+					options.close = true
+				case equalFold(option, "keep-alive"):
+					options.keepAlive = true
+				case equalFold(option, "upgrade"):
+					options.upgrade = true
+				case equalFold(option, "te"):
+				default:
+					if nominated++; nominated > maxNominated {
+						return options, errTooManyNominated
+					}
+					nominate(fields, option)
+				}
+			}
+		}
+	}
+	return options, nil
+}
+
+type connectionOptions struct{ close, keepAlive, upgrade bool }
+
+// nominate marks the fields named by a connection option. What the message means to its final recipient, and who sent it, is
+// not for the sender of a Connection field to take away (RFC 9110 section 7.6.1: not a field "intended for all recipients").
+func nominate(fields []Field, name []byte) {
+	for i := range fields {
+		if f := &fields[i]; equalFoldBytes(f.Name, name) {
+			switch f.Kind {
+			case Host, ContentLength, ContentType, Date, Expect, Via, XForwardedFor, XForwardedProto, TrueClientIP, SectionIOID:
+			default:
+				f.Hop = !isProtected(name)
+			}
+		}
+	}
+}
+
+// isProtected says whether a field without a Kind of its own is end to end whatever Connection says.
+func isProtected(name []byte) bool {
+	for _, p := range [...]string{"authorization", "cache-control", "cookie", "set-cookie", "age", "vary", "etag", "expires", "range",
+		"content-range", "content-encoding", "location", "forwarded"} {
+		if equalFold(name, p) {
+			return true
+		}
+	}
+	return len(name) > len("section-io-") && equalFold(name[:len("section-io-")], "section-io-")
+}
+
+// tokens yields the elements of a comma-separated list, without the empty ones.
+func tokens(list []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(list) > 0 {
+			element := list
+			if comma := bytes.IndexByte(list, ','); comma >= 0 {
+				element, list = list[:comma], list[comma+1:]
+			} else {
+				list = nil
+			}
+			if element = trim(element); len(element) > 0 && !yield(element) {
+				return
+			}
+		}
+	}
+}
+
+// trim cuts optional white space (RFC 9110 section 5.6.3) off both ends.
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// equalFold compares b with s, which is in lower case, without regard to the case of ASCII letters.
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i, c := range b {
+		if lower(c) != s[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func equalFoldBytes(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i, c := range a {
+		if lower(c) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}

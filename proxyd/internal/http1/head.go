@@ -1,0 +1,428 @@
+// Package http1 owns the wire format of HTTP/1.1 (RFC 9112): parse, check, frame, serialise. It holds no policy and no
+// sockets. It is strict: a message that two parsers could read differently is refused, not repaired.
+//
+// A parsed head indexes the buffer that it was parsed from and allocates nothing once its list of fields has grown; it is good
+// for as long as the buffer's bytes stay where they are.
+package http1
+
+import (
+	"bytes"
+
+	"section.internal/contract/httpcache"
+)
+
+// Body is how the end of a message's body is found (RFC 9112 section 6.3).
+type Body uint8
+
+// The kinds of framing.
+const (
+	None       Body = iota
+	Length          // by Content-Length
+	Chunked         // by the chunked transfer coding
+	UntilClose      // by the end of the connection; responses only
+)
+
+// HeadEnd looks for the end of a head in b, of which the first from bytes were looked at before. It returns the head's length
+// with the empty line, or 0 when there is more to come. A bare LF is an error as soon as it is seen.
+func HeadEnd(b []byte, from int) (end int, err error) {
+	for i := max(from, 0); ; {
+		lf := bytes.IndexByte(b[i:], '\n')
+		if lf < 0 {
+			return 0, nil
+		}
+		i += lf + 1
+		if i < 2 || b[i-2] != '\r' {
+			return 0, errBareLF
+		}
+		if i == 2 || i >= 4 && b[i-3] == '\n' {
+			return i, nil
+		}
+	}
+}
+
+// LineEnded says whether the first line of b is complete.
+func LineEnded(b []byte) bool { return bytes.IndexByte(b, '\n') >= 0 }
+
+// Request is a parsed request head.
+type Request struct {
+	Line     []byte // the request line without CRLF
+	Method   []byte
+	Target   []byte // as it came
+	Path     []byte // what next-hop is asked for: Target in origin-form (or "*")
+	Minor    int    // of the version: 0 or 1; later ones count as 1
+	Fields   []Field
+	Host     []byte // of the target where it has one, of the Host field otherwise; nil when there is neither (HTTP/1.0)
+	Absolute bool   // Target is in absolute-form: Host is the target's, whatever the Host field says (RFC 9112 section 3.2.2)
+
+	Body      Body
+	Length    int64 // of the body, for Body == Length
+	KeepAlive bool  // the client lets the connection live on
+	Continue  bool  // Expect: 100-continue
+	Upgrade   bool  // Connection: upgrade with an Upgrade field that may be passed on
+	Trailers  bool  // TE: trailers
+}
+
+// ParseRequest parses head, which HeadEnd has found complete, into r. r.Line is good even when an error is returned.
+func ParseRequest(head []byte, r *Request) error {
+	*r = Request{Fields: r.Fields[:0]}
+	eol := bytes.IndexByte(head, '\n') - 1
+	r.Line = head[:eol]
+	if err := r.parseLine(); err != nil {
+		return err
+	}
+	var err error
+	if r.Fields, err = parseFields(head[eol+2:], r.Fields); err != nil {
+		return err
+	}
+	options, err := markHops(r.Fields)
+	if err != nil {
+		return err
+	}
+	r.KeepAlive = !options.close && (r.Minor >= 1 || options.keepAlive)
+	var f framing
+	hosts, upgrades, h2c := 0, false, false
+	for i := range r.Fields {
+		field := &r.Fields[i]
+		switch field.Kind {
+		case Host:
+			if hosts++; hosts > 1 {
+				return errHostRepeated
+			}
+			if !validHost(field.Value) {
+				return errHostInvalid
+			}
+			if !r.Absolute {
+				r.Host = field.Value
+			}
+		case ContentLength, TransferEncoding:
+			if err := f.add(field, r.Minor); err != nil {
+				return err
+			}
+		case Expect:
+			if !equalFold(field.Value, "100-continue") {
+				return errExpect
+			}
+			r.Continue = r.Minor >= 1
+		case Upgrade:
+			for protocol := range tokens(field.Value) {
+				upgrades = true
+				h2c = h2c || equalFold(protocol, "h2c")
+			}
+		case TE:
+			for coding := range tokens(field.Value) {
+				r.Trailers = r.Trailers || equalFold(coding, "trailers")
+			}
+		}
+	}
+	if hosts == 0 && r.Minor >= 1 {
+		return errHostMissing
+	}
+	if string(r.Method) == "CONNECT" || string(r.Method) == "TRACE" {
+		return errMethodRefused
+	}
+	r.Upgrade = options.upgrade && upgrades && !h2c && r.Minor >= 1
+	if f.chunked {
+		r.Body = Chunked
+	} else if f.length > 0 {
+		r.Body, r.Length = Length, f.length
+	}
+	r.Continue = r.Continue && r.Body != None
+	return nil
+}
+
+func (r *Request) parseLine() error {
+	method, rest, ok := bytes.Cut(r.Line, []byte{' '})
+	if !ok {
+		return errRequestLine
+	}
+	target, version, ok := bytes.Cut(rest, []byte{' '})
+	if !ok || len(target) == 0 {
+		return errRequestLine
+	}
+	if !IsToken(method) {
+		return errMethod
+	}
+	minor, err := parseVersion(version)
+	if err != nil {
+		return err
+	}
+	if !all(target, targetByte) {
+		return errTarget
+	}
+	r.Method, r.Target, r.Path, r.Minor = method, target, target, minor
+	if target[0] == '/' {
+		return nil
+	}
+	switch {
+	case string(method) == "CONNECT":
+		return nil // refused later, when the rest is known to be well formed
+	case len(target) == 1 && target[0] == '*':
+		if string(method) != "OPTIONS" {
+			return errTargetForm
+		}
+		return nil
+	}
+	return r.parseAbsolute()
+}
+
+// parseAbsolute takes an absolute-form target apart (RFC 9112 section 3.2.2).
+func (r *Request) parseAbsolute() error {
+	rest, ok := cutPrefixFold(r.Target, "http://")
+	if !ok {
+		if rest, ok = cutPrefixFold(r.Target, "https://"); !ok {
+			return errTargetForm
+		}
+	}
+	end := bytes.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	host, path := rest[:end], rest[end:]
+	if len(host) == 0 || !validHost(host) {
+		return errTargetForm
+	}
+	r.Absolute, r.Host = true, host
+	switch {
+	case len(path) == 0 && string(r.Method) == "OPTIONS":
+		r.Path = []byte("*") // RFC 9112 section 3.2.4
+	case len(path) == 0:
+		r.Path = []byte("/")
+	case path[0] == '?':
+		r.Path = append([]byte("/"), path...)
+	default:
+		r.Path = path
+	}
+	return nil
+}
+
+func cutPrefixFold(b []byte, prefix string) ([]byte, bool) {
+	if len(b) < len(prefix) || !equalFold(b[:len(prefix)], prefix) {
+		return b, false
+	}
+	return b[len(prefix):], true
+}
+
+// parseVersion returns the minor version of "HTTP/1.x".
+func parseVersion(v []byte) (minor int, err error) {
+	if len(v) != len("HTTP/1.1") || string(v[:5]) != "HTTP/" || v[6] != '.' || !isDigit(v[5]) || !isDigit(v[7]) {
+		return 0, errRequestLine
+	}
+	if v[5] != '1' {
+		return 0, errVersion
+	}
+	return min(int(v[7]-'0'), 1), nil
+}
+
+// validHost says whether h is a host with an optional port (RFC 3986 section 3.2.2). An empty one is allowed: the target has no
+// authority (RFC 9112 section 3.2).
+func validHost(h []byte) bool {
+	if !all(h, hostByte) {
+		return false
+	}
+	rest := h
+	if len(h) > 0 && h[0] == '[' {
+		end := bytes.IndexByte(h, ']')
+		if end < 2 {
+			return false
+		}
+		rest = h[end+1:]
+	}
+	if bytes.IndexByte(rest, '[') >= 0 || bytes.IndexByte(rest, ']') >= 0 {
+		return false
+	}
+	colon := bytes.IndexByte(rest, ':')
+	if colon < 0 {
+		return len(rest) == 0 || len(rest) == len(h)
+	}
+	if colon > 0 && len(rest) != len(h) {
+		return false
+	}
+	for _, c := range rest[colon+1:] {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// Response is a parsed response head.
+type Response struct {
+	Status    int
+	Phrase    []byte // the reason phrase; may be empty
+	Minor     int
+	Fields    []Field
+	Body      Body
+	Length    int64 // of the body, for Body == Length
+	KeepAlive bool  // next-hop lets the connection live on
+	Upgrade   bool  // Connection: upgrade
+	HasDate   bool
+}
+
+// ParseResponse parses head, which HeadEnd has found complete, into r. headRequest says that the request's method was HEAD, so
+// that no body follows (RFC 9112 section 6.3).
+func ParseResponse(head []byte, headRequest bool, r *Response) error {
+	*r = Response{Fields: r.Fields[:0]}
+	eol := bytes.IndexByte(head, '\n') - 1
+	if err := r.parseLine(head[:eol]); err != nil {
+		return err
+	}
+	var err error
+	if r.Fields, err = parseFields(head[eol+2:], r.Fields); err != nil {
+		return asResponse(err)
+	}
+	options, err := markHops(r.Fields)
+	if err != nil {
+		return asResponse(err)
+	}
+	r.Upgrade = options.upgrade
+	bodiless := r.Status < 200 || r.Status == 204 || r.Status == 304
+	f := framing{response: true}
+	for i := range r.Fields {
+		field := &r.Fields[i]
+		switch field.Kind {
+		case ContentLength, TransferEncoding:
+			if err := f.add(field, r.Minor); err != nil {
+				return asResponse(err)
+			}
+			if r.Status < 200 || r.Status == 204 {
+				field.Hop = true // RFC 9110 section 8.6: not in 1xx and 204
+			}
+		case Date:
+			r.HasDate = true
+		}
+	}
+	switch {
+	case bodiless || headRequest:
+		r.Body = None
+	case f.chunked:
+		r.Body = Chunked
+	case f.hasLength && f.length == 0:
+		r.Body = None
+	case f.hasLength:
+		r.Body, r.Length = Length, f.length
+	default:
+		r.Body = UntilClose
+	}
+	r.KeepAlive = r.Body != UntilClose && !options.close && (r.Minor >= 1 || options.keepAlive)
+	return nil
+}
+
+func (r *Response) parseLine(line []byte) error {
+	const shortest = len("HTTP/1.1 200")
+	if len(line) < shortest || line[8] != ' ' {
+		return errStatusLine
+	}
+	minor, err := parseVersion(line[:8])
+	if err != nil {
+		return errStatusLine
+	}
+	for _, c := range line[9:12] {
+		if !isDigit(c) {
+			return errStatusLine
+		}
+		r.Status = 10*r.Status + int(c-'0')
+	}
+	if r.Status < 100 || r.Status > 599 {
+		return errStatusLine
+	}
+	if len(line) > shortest {
+		if line[shortest] != ' ' || !all(line[shortest+1:], valueByte) {
+			return errStatusLine
+		}
+		r.Phrase = line[shortest+1:]
+	}
+	r.Minor = minor
+	return nil
+}
+
+// asResponse gives an error about fields the reason that it has in a response.
+func asResponse(err error) error {
+	e := err.(*Error)
+	reason := httpcache.NextHopBadResponse
+	if e.Reason == httpcache.HeaderTooLarge {
+		reason = httpcache.NextHopHeaderTooLarge
+	}
+	return &Error{Reason: reason, Detail: e.Detail}
+}
+
+// framing gathers what says where a body ends.
+type framing struct {
+	response  bool
+	hasLength bool
+	length    int64
+	chunked   bool
+}
+
+// add takes one Content-Length or Transfer-Encoding field into account. Whatever two parsers could read differently is refused
+// (RFC 9112 sections 6.1, 6.3 and 11.2).
+func (f *framing) add(field *Field, minor int) error {
+	if field.Kind == ContentLength {
+		switch n, ok := parseLength(field.Value); {
+		case f.hasLength:
+			return errLengthRepeated
+		case f.chunked:
+			return errTwoLengths
+		case !ok:
+			return errLengthInvalid
+		default:
+			f.hasLength, f.length = true, n
+			return nil
+		}
+	}
+	switch {
+	case f.hasLength:
+		return errTwoLengths
+	case minor == 0:
+		return errCodingOld
+	case f.chunked:
+		return errCodingOrder
+	case equalFold(field.Value, "chunked"):
+		f.chunked = true
+		return nil
+	}
+	last := []byte(nil)
+	for coding := range tokens(field.Value) {
+		if equalFold(last, "chunked") {
+			return errCodingOrder
+		}
+		last = coding
+	}
+	if equalFold(last, "chunked") || f.response {
+		return errCodingUnknown
+	}
+	return errCodingOrder
+}
+
+// parseLength reads digits only, up to the largest int64.
+func parseLength(b []byte) (n int64, ok bool) {
+	if len(b) == 0 || len(b) > 19 {
+		return 0, false
+	}
+	for _, c := range b {
+		if !isDigit(c) {
+			return 0, false
+		}
+		if n = 10*n + int64(c-'0'); n < 0 {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// ParseTrailers parses a trailer section that HeadEnd has found complete. Fields that must not stand there are marked as Hop
+// (RFC 9110 section 6.5.1).
+func ParseTrailers(section []byte, fields []Field) ([]Field, error) {
+	fields, err := parseFields(section, fields[:0])
+	for i := range fields {
+		f := &fields[i]
+		switch f.Kind {
+		case Other, SectionIOTag:
+			f.Hop = isProtected(f.Name)
+		default:
+			f.Hop = true
+		}
+	}
+	return fields, err
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"section.internal/contract/config"
+	"section.internal/contract/control"
+)
+
+// generation is one configuration that is, or was, in force. It never changes.
+type generation struct {
+	number  uint64
+	loaded  *config.Loaded
+	applied time.Time
+}
+
+func (g *generation) describe() control.Generation {
+	return control.Generation{Number: g.number, Hash: g.loaded.Hash, Applied: g.applied}
+}
+
+// generations holds the one in force. A new one is built beside it and then takes its place at once; a request keeps the one
+// that it began with.
+type generations struct {
+	changing sync.Mutex // one change at a time
+	inForce  atomic.Pointer[generation]
+}
+
+func (g *generations) current() *generation { return g.inForce.Load() }
+
+func (g *generations) config() *config.Config { return &g.current().loaded.Config }
+
+// load puts the first generation in force.
+func (g *generations) load(dir string) error {
+	loaded, err := config.Load(dir)
+	if err != nil {
+		return fmt.Errorf("cannot start with the configuration in %s:\n%w", dir, err)
+	}
+	g.inForce.Store(&generation{number: 1, loaded: loaded, applied: time.Now()})
+	return nil
+}
+
+// describe lists the settings in force for the control socket.
+func (g *generations) describe() control.Config {
+	current := g.current()
+	c := control.Config{Generation: current.describe()}
+	for _, v := range current.loaded.Values {
+		c.Values = append(c.Values, control.Value(v))
+	}
+	return c
+}
+
+// reload reads the configuration directory and applies what it says. On an error the previous generation stays in force as a
+// whole. Callers wait for each other.
+func (p *proxy) reload(context.Context) (control.Generation, error) {
+	p.generations.changing.Lock()
+	defer p.generations.changing.Unlock()
+	old := p.generations.current()
+	loaded, err := config.Load(p.configDir)
+	if err == nil {
+		err = p.applyLogs(loaded.Config.Log, old.loaded.Config.Log)
+	}
+	if err != nil {
+		p.log.Error("the previous configuration stays in force", "generation", old.number, "error", err)
+		return control.Generation{}, err
+	}
+	fresh := &generation{number: old.number + 1, loaded: loaded, applied: time.Now()}
+	p.generations.inForce.Store(fresh)
+	p.log.Info("configuration applied", "generation", fresh.number, "hash", loaded.Hash)
+	return fresh.describe(), nil
+}
+
+// applyLogs changes both logs or none.
+func (p *proxy) applyLogs(settings, old config.Log) error {
+	if err := p.diagnostics.Apply(settings); err != nil {
+		return err
+	}
+	if err := p.access.Apply(settings); err != nil {
+		return errors.Join(err, p.diagnostics.Apply(old))
+	}
+	return nil
+}
