@@ -23,6 +23,9 @@ var (
 	errTooLarge = errors.New("too large for any range")
 )
 
+// ParseSize reads a size as proxy.toml writes it, for command lines that take one.
+func ParseSize(s string) (int64, error) { return parseSize(s) }
+
 // parseSize reads a size: a whole number of bytes, or of a unit that follows without a space.
 func parseSize(s string) (int64, error) {
 	digits := strings.TrimRight(s, "KMGTiB")
