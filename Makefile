@@ -10,6 +10,7 @@ VERSION  := $(or $(shell git describe --tags --always --dirty 2>/dev/null),devel
 REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 CREATED  := $(shell git log -1 --format=%cI 2>/dev/null)
 IMAGE    ?= proxyd:$(VERSION)
+BIN      ?= bin
 
 # The race detector needs cgo, and that a C compiler.
 RACE := $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
@@ -25,17 +26,19 @@ help: ## list the targets
 
 # ---- Build and run --------------------------------------------------------------------------------------------------------
 
+# The Dockerfile builds in the same way; it says what the flags are for.
 .PHONY: build
 build: ## the six static binaries, in bin/
-	@mkdir -p bin
+	@mkdir -p $(BIN)
 	@for tool in $(TOOLS); do \
-		CGO_ENABLED=0 GOWORK=off go -C $$tool build -trimpath -buildvcs=false -o ../bin/ \
+		CGO_ENABLED=0 GOWORK=off go -C $$tool build -o $(abspath $(BIN))/ -trimpath -buildvcs=false \
+			-tags nethttpomithttp2,urfave_cli_no_docs \
 			-ldflags "-s -w -X section.internal/contract/command.version=$(VERSION)" . || exit 1; \
 	done
 
 .PHONY: run
 run: build ## proxyd on a loopback port in front of a demonstration origin; Ctrl-C ends it
-	@go run ./e2e/demo --bin bin
+	@go run ./e2e/demo --bin $(BIN)
 
 .PHONY: image
 image: ## the container image; IMAGE=name:tag names it
@@ -43,7 +46,7 @@ image: ## the container image; IMAGE=name:tag names it
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf $(BIN)
 
 # ---- Check ----------------------------------------------------------------------------------------------------------------
 
@@ -53,7 +56,7 @@ test: check build ## everything that can be checked here: sources, units, end to
 	@$(if $(RACE),,echo 'left out: the race detector, which needs a C compiler ($(shell go env CC))')
 	@docker info >/dev/null 2>&1 || echo 'left out: the tests of the image (make image-test), since no Docker engine answers'
 	go test $(RACE) $(UNITS)
-	E2E_BIN_DIR=$(CURDIR)/bin go test -count=1 $(RACE) ./e2e/...
+	E2E_BIN_DIR=$(abspath $(BIN)) go test -count=1 $(RACE) ./e2e/...
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image-test; fi
 
 .PHONY: check
@@ -69,7 +72,7 @@ check: ## gofmt, vet, staticcheck, tidy go.mod files, and each module built on i
 
 .PHONY: smoke
 smoke: build ## one quick check of each binary: --version, --help and its main job
-	@go run ./e2e/smoke --bin bin
+	@go run ./e2e/smoke --bin $(BIN)
 
 .PHONY: image-test
 image-test: ## build the image on local stand-ins for its bases, and check every clause of the contract from outside
@@ -77,7 +80,7 @@ image-test: ## build the image on local stand-ins for its bases, and check every
 
 .PHONY: realclients
 realclients: build ## curl, git, wrk, a WebSocket client and a browser through the proxy; installs what it needs from Debian's packages
-	E2E_BIN_DIR=$(CURDIR)/bin go test -count=1 -tags realclients -timeout 15m -v ./e2e/realclients/
+	E2E_BIN_DIR=$(abspath $(BIN)) go test -count=1 -tags realclients -timeout 15m -v ./e2e/realclients/
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (20s)

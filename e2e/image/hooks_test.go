@@ -149,7 +149,7 @@ func TestContract_MessagehandlerTakesNameAndArguments(t *testing.T) {
 	wantSilence(t, "messagehandler.sh ping", h.proxyd.exec(t, script, "ping", ""))
 	wantSilence(t, "messagehandler.sh PING", h.proxyd.exec(t, script, "PING"))
 	wantSilence(t, "messagehandler.sh log-level debug", h.proxyd.exec(t, script, "log-level", "debug"))
-	told := h.proxyd.exec(t, "sectionctl", "--json", "status")
+	told := h.proxyd.exec(t, "sectionctl", "status", "--json")
 	if told.code != 0 || !strings.Contains(told.stdout, `"debug"`) {
 		t.Errorf("after log-level debug, sectionctl status: %s: want it to name the level", told)
 	}

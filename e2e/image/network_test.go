@@ -71,7 +71,8 @@ func TestContract_ConnectsToNextHopPort80AsPlainHTTP(t *testing.T) {
 
 func TestContract_FollowsNextHopToAnotherAddress(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "[next_hop]\nresolve_every = \"200ms\"\n")
+	// A request that goes to the address that has just fallen silent must not wait for long.
+	h := newHouse(t, "[next_hop]\nresolve_every = \"200ms\"\nconnect_timeout = \"2s\"\nheader_timeout = \"1s\"\n")
 	client := connect(t, h.proxyd)
 	if got := client.get(t, "/").Header.Get("Origin-Name"); got != "first" {
 		t.Fatalf("the origin is %q: want first", got)

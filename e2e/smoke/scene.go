@@ -160,7 +160,7 @@ func (s *scene) introduces(tool string) error {
 func (s *scene) tool(name string, args ...string) (string, error) {
 	code, stdout, stderr, err := s.end(name, args...)
 	if err == nil && (code != 0 || stderr != "") {
-		err = fmt.Errorf("%s: exit code %d, stderr %q: want 0 and nothing", strings.Join(args, " "), code, stderr)
+		err = fmt.Errorf("%q ended with exit code %d, stderr %q: want 0 and nothing", line(name, args), code, stderr)
 	}
 	return stdout, err
 }
@@ -169,7 +169,7 @@ func (s *scene) tool(name string, args ...string) (string, error) {
 func (s *scene) silent(name string, args ...string) error {
 	stdout, err := s.tool(name, args...)
 	if err == nil && stdout != "" {
-		err = fmt.Errorf("%s: stdout %q: want nothing", strings.Join(args, " "), stdout)
+		err = fmt.Errorf("%q wrote %q to stdout: want nothing", line(name, args), stdout)
 	}
 	return err
 }
@@ -178,8 +178,8 @@ func (s *scene) silent(name string, args ...string) error {
 func (s *scene) refused(words, name string, args ...string) error {
 	code, stdout, stderr, err := s.end(name, args...)
 	if err == nil && (code != 1 || stdout != "" || !strings.Contains(stderr, words)) {
-		err = fmt.Errorf("%s: exit code %d, stdout %q, stderr %q: want 1, nothing, and a reason that names %q",
-			strings.Join(args, " "), code, stdout, stderr, words)
+		err = fmt.Errorf("%q ended with exit code %d, stdout %q, stderr %q: want 1, nothing, and a reason that names %q",
+			line(name, args), code, stdout, stderr, words)
 	}
 	return err
 }
@@ -196,13 +196,16 @@ func (s *scene) end(name string, args ...string) (code int, stdout, stderr strin
 	cmd.Env, cmd.Stdout, cmd.Stderr = s.environment(), &out, &errs
 	err = cmd.Run()
 	if ctx.Err() != nil {
-		return 0, "", "", fmt.Errorf("%s: did not end within %s", strings.Join(args, " "), patience)
+		return 0, "", "", fmt.Errorf("%q did not end within %s", line(name, args), patience)
 	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		err = nil
 	}
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String(), err
 }
+
+// line returns a command line, for a report.
+func line(name string, args []string) string { return strings.Join(append([]string{name}, args...), " ") }
 
 // lastWords ends proxyd, if it runs, and returns what it wrote to stderr, for the report of a failure.
 func (s *scene) lastWords() string {
