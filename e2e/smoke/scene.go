@@ -205,7 +205,9 @@ func (s *scene) end(name string, args ...string) (code int, stdout, stderr strin
 }
 
 // line returns a command line, for a report.
-func line(name string, args []string) string { return strings.Join(append([]string{name}, args...), " ") }
+func line(name string, args []string) string {
+	return strings.Join(append([]string{name}, args...), " ")
+}
 
 // lastWords ends proxyd, if it runs, and returns what it wrote to stderr, for the report of a failure.
 func (s *scene) lastWords() string {
