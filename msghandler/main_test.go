@@ -128,13 +128,13 @@ func TestMessage_BadOnesAreRefusedWithWhatIsKnown(t *testing.T) {
 	f(`msghandler: unknown message "loglevel": `+known+`; did you mean "log-level"?`, "loglevel", "info")
 	f(`msghandler: unknown message "": `+known, "")
 	f(`msghandler: unknown message "help": `+known, "help")
-	f(`msghandler: unknown message "ping\nmsghandler: all is well": `+known, "ping\nmsghandler: all is well")
+	f(`msghandler: unknown message "ping\nmsghandler: all is well": `+known+`; did you mean "ping"?`, "ping\nmsghandler: all is well")
 	f(`msghandler: unknown message "`+strings.Repeat("x", 80)+`": `+known, strings.Repeat("x", 100_000))
 	const levels = `want "debug", "info", "warn" or "error"`
 	f(`msghandler: log-level "": `+levels, "log-level")
 	f(`msghandler: log-level "inf": `+levels+`; did you mean "info"?`, "log-level", "inf")
 	f(`msghandler: log-level "--help": `+levels, "log-level", "--help")
-	f(`msghandler: log-level "debug info": `+levels, "log-level", "debug info")
+	f(`msghandler: log-level "debug info": `+levels+`; did you mean "debug"?`, "log-level", "debug info")
 	f(`msghandler: ping takes no arguments, not "-v"`, "ping", "-v")
 }
 
