@@ -6,9 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// Of returns the name that is the fewest edits away from s, in any case, or "" when none is near enough to be meant: a third
-// of the name's length, at least one and at most three edits. Of two that are equally near the first is returned.
+// Of returns the name that is the fewest edits away from s, in any case: at most a third of the name's length, at least one and
+// at most three. Failing that it returns the only name that begins as s does or with which s begins, from three characters on;
+// "" when none is near enough to be meant. Of two that are equally near the first is returned.
 func Of(s string, names []string) string {
+	s = strings.ToLower(s)
 	best, bestDistance := "", 0
 	for _, name := range names {
 		length := utf8.RuneCountInString(name)
@@ -16,11 +18,29 @@ func Of(s string, names []string) string {
 		if utf8.RuneCountInString(s) > length+limit { // and s may be of any length
 			continue
 		}
-		if d := distance(strings.ToLower(s), strings.ToLower(name)); d <= limit && (best == "" || d < bestDistance) {
+		if d := distance(s, strings.ToLower(name)); d <= limit && (best == "" || d < bestDistance) {
 			best, bestDistance = name, d
 		}
 	}
+	if best == "" {
+		best = onlyByPrefix(s, names)
+	}
 	return best
+}
+
+// onlyByPrefix returns the name that starts with s, or s with it, when there is exactly one.
+func onlyByPrefix(s string, names []string) string {
+	only := ""
+	for _, name := range names {
+		lower := strings.ToLower(name)
+		if len(s) >= 3 && strings.HasPrefix(lower, s) || len(lower) >= 3 && strings.HasPrefix(s, lower) {
+			if only != "" {
+				return ""
+			}
+			only = name
+		}
+	}
+	return only
 }
 
 // distance counts the insertions, deletions, replacements and swaps of neighbours that turn a into b.

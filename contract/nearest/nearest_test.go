@@ -17,6 +17,8 @@ func TestOf_FindsWhatWasMeantAndNothingElse(t *testing.T) {
 	f("log_level", "log-level")
 	f("update-environment", "updateenvironment")
 	f("updatenvironement", "updateenvironment")
+	f("Update", "updateenvironment") // the only one that begins so
+	f("ping-proxyd", "ping")
 	f("", "")
 	f("p", "") // three of four letters are missing
 	f("purge", "")
