@@ -21,6 +21,7 @@ type conn struct {
 	net   *net.TCPConn
 	in    *bufio.Reader
 	ended bool // a read has found the end
+	gone  bool // the scenario has closed it
 
 	queue chan func() error
 	wrote sync.WaitGroup

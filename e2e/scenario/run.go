@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -105,8 +107,10 @@ func (r *run) do(s Step) error {
 	case HalfCloses:
 		c.after(c.net.CloseWrite)
 	case Closes:
+		c.gone = true
 		c.after(c.net.Close)
 	case Resets:
+		c.gone = true
 		c.after(func() error { return errors.Join(c.net.SetLinger(0), c.net.Close()) })
 	}
 	return err
@@ -242,9 +246,14 @@ func (o oneByte) Read(p []byte) (int, error) { return o.r.Read(p[:1]) }
 // finish stops proxyd and checks that nobody was sent more than the scenario says.
 func (r *run) finish() {
 	r.tb.Helper()
+	for _, c := range r.clients {
+		if c.ended {
+			c.net.Close() // as any client does then; proxyd waits for that, and not for long
+		}
+	}
 	r.proxyd.Stop()
 	check := func(c *conn) {
-		if c.ended {
+		if c.ended || c.gone {
 			return
 		}
 		c.net.SetReadDeadline(time.Now().Add(patience))
@@ -313,8 +322,12 @@ func has(l proxydtest.Line, fields map[string]string) bool {
 func render(lines []proxydtest.Line) string {
 	var b strings.Builder
 	for _, l := range lines {
-		fmt.Fprintf(&b, "\tstatus=%s reason=%s request=%q bytes=%s response_body_bytes=%s bytes_in=%s upstream_status=%s\n",
-			l["status"], l["reason"], l["request"], l["bytes"], l["response_body_bytes"], l["bytes_in"], l["upstream_status"])
+		for _, key := range slices.Sorted(maps.Keys(l)) {
+			if l[key] != "" {
+				fmt.Fprintf(&b, "\t%s=%q", key, l[key])
+			}
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }

@@ -21,12 +21,12 @@ type Kind int
 
 // The kinds of pieces.
 const (
-	Line    Kind = iota // one line with its CRLF
-	Field               // a line that must stand anywhere between the first line and the empty line of this head
-	Optional            // a line that may stand there
-	Exact               // exactly these bytes, no line ending implied
-	Chunked             // chunks of any sizes that together hold these bytes, and the last chunk
-	Chunks              // chunks of any sizes that together hold these bytes; more may follow
+	Line     Kind = iota // one line with its CRLF
+	Field                // a line that must stand anywhere between the first line and the empty line of this head
+	Optional             // a line that may stand there
+	Exact                // exactly these bytes, no line ending implied
+	Chunked              // chunks of any sizes that together hold these bytes, and the last chunk
+	Chunks               // chunks of any sizes that together hold these bytes; more may follow
 )
 
 var wildcards = map[string]string{
