@@ -5,12 +5,10 @@ import (
 	"context"
 	"io"
 	"os"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"section.internal/contract/command"
-	"section.internal/contract/hook"
 	"section.internal/contract/place"
 )
 
@@ -30,23 +28,14 @@ func app(stdout, stderr io.Writer) *cli.App {
 			command.Flag(place.ConfigDir),
 			command.Flag(place.LogDir),
 			command.Flag(place.RunDir),
-			&cli.DurationFlag{
-				Name: "drain-timeout", EnvVars: []string{"PROXY_DRAIN_TIMEOUT"}, Value: 30 * time.Second,
-				Usage: "how `LONG` a stop waits for requests in flight, such as 30s",
-				Action: func(_ *cli.Context, d time.Duration) error {
-					if d < 0 {
-						return hook.Misuse("--drain-timeout = %v: want 0s or more", d)
-					}
-					return nil
-				},
-			},
+			command.DurationFlag(place.DrainTimeout),
 		},
 		Before: command.NoArguments,
 		Action: func(c *cli.Context) error {
 			return run(c.Context, options{
 				listen: c.String(place.Listen.Flag), nextHop: c.String(place.NextHop.Flag),
 				configDir: c.String(place.ConfigDir.Flag), logDir: c.String(place.LogDir.Flag), runDir: c.String(place.RunDir.Flag),
-				drainTimeout: c.Duration("drain-timeout"),
+				drainTimeout: command.Duration(c, place.DrainTimeout),
 			}, stdout, stderr)
 		},
 	}

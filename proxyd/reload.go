@@ -56,9 +56,12 @@ func (g *generations) describe() control.Config {
 
 // reload reads the configuration directory and applies what it says. On an error the previous generation stays in force as a
 // whole. Callers wait for each other.
-func (p *proxy) reload(context.Context) (control.Generation, error) {
+func (p *proxy) reload(ctx context.Context) (control.Generation, error) {
 	p.generations.changing.Lock()
 	defer p.generations.changing.Unlock()
+	if err := ctx.Err(); err != nil {
+		return control.Generation{}, err // the caller has given up, and reported so
+	}
 	old := p.generations.current()
 	loaded, err := config.Load(p.configDir)
 	if err == nil {

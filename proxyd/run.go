@@ -101,7 +101,10 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	closing.add(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		return admin.Close(ctx)
+		if err := admin.Close(ctx); err != nil {
+			p.log.Warn("the control socket was closed on a caller", "error", err)
+		}
+		return nil
 	})
 	if err := p.user.become(); err != nil {
 		p.log.Warn("proxyd keeps its user", "uid", os.Getuid(), "error", err)

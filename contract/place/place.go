@@ -40,6 +40,10 @@ var (
 		Flag: "listen", Env: "PROXY_LISTEN", Default: ":80",
 		Usage: "`ADDRESS` on which requests are taken, as HOST:PORT or :PORT",
 	}
+	DrainTimeout = Setting{
+		Flag: "drain-timeout", Env: "PROXY_DRAIN_TIMEOUT", Default: "30s",
+		Usage: "how `LONG` a stop waits for the requests in flight, such as 30s",
+	}
 	NextHop = Setting{
 		Flag: "next-hop", Env: "PROXY_NEXT_HOP", Default: NextHopHost + ":80",
 		Usage: "`ADDRESS` to which requests are sent, as HOST:PORT",
