@@ -36,7 +36,7 @@ type Lab struct {
 	golang string // the stand-in for the Go base
 
 	mu     sync.Mutex
-	images []string // to be removed, the newest last; guarded by mu
+	images []string // to be removed, each once, the newest last; guarded by mu
 }
 
 // Open builds the image.
@@ -83,7 +83,9 @@ func (l *Lab) build(tag, base string) error {
 func (l *Lab) remember(image string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.images = append(l.images, image)
+	if !slices.Contains(l.images, image) { // a later build starts from steps of an earlier one
+		l.images = append(l.images, image)
+	}
 }
 
 // Close removes the containers, networks and images of this run, whatever became of them.

@@ -82,9 +82,9 @@ func TestImage_RestartsAfterKill(t *testing.T) {
 func TestImage_WorksConfined(t *testing.T) {
 	readOnly := []string{"--read-only", "--tmpfs", "/run", "--tmpfs", "/var/log"}
 	dropped := []string{"--cap-drop", "ALL", "--security-opt", "no-new-privileges"}
-	// What proxyd needs to make its directories its user's and to become that user, and the hooks to reach it across users.
+	// What proxyd needs to bind its port, hand its directories to its user and become that user, and the hooks to signal it.
 	asRoot := append(append([]string{}, dropped...), "--cap-add", "CHOWN", "--cap-add", "SETUID", "--cap-add", "SETGID",
-		"--cap-add", "NET_BIND_SERVICE", "--cap-add", "KILL", "--cap-add", "DAC_OVERRIDE")
+		"--cap-add", "NET_BIND_SERVICE", "--cap-add", "KILL")
 	anyUser := []string{"--user", "12345:12345"}
 	for _, c := range []struct {
 		name    string
@@ -112,6 +112,7 @@ func worksWhole(t *testing.T, h *house) {
 	connect(t, h.proxyd).get(t, "/before")
 	wantSilence(t, "validate.sh", h.proxyd.exec(t, "/opt/section/validate.sh"))
 	wantSilence(t, "update.sh", h.proxyd.exec(t, "/opt/section/update.sh"))
+	awaitLogged(t, h.proxyd, "/before", 1)
 	wantSilence(t, "logrotate.sh", h.proxyd.exec(t, "/opt/section/logrotate.sh"))
 	wantSilence(t, "messagehandler.sh", h.proxyd.exec(t, "/opt/section/messagehandler.sh", "ping", ""))
 	wantSilence(t, "prepare.sh", h.proxyd.exec(t, "/opt/section/prepare.sh"))

@@ -26,6 +26,7 @@ func TestContract_WritesLogsUnderVarLogOnly(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "")
 	connect(t, h.proxyd).get(t, "/logged")
+	awaitLogged(t, h.proxyd, "/logged", 1)
 	wantSilence(t, "logrotate.sh", h.proxyd.exec(t, "/opt/section/logrotate.sh"))
 	stop(t, h.proxyd)
 
@@ -83,6 +84,7 @@ func TestContract_LogrotateRotatesAndReopensWhileRequestsRun(t *testing.T) {
 		}
 	}
 	// One more in quiet, after which new lines go to a new file.
+	awaitLogged(t, h.proxyd, "/load/", clients*each)
 	wantSilence(t, "logrotate.sh", h.proxyd.exec(t, "/opt/section/logrotate.sh"))
 	connect(t, h.proxyd).get(t, "/last")
 	stop(t, h.proxyd)
@@ -156,6 +158,18 @@ func TestImage_LogsToStdoutWhereTheConfigurationSaysSo(t *testing.T) {
 	for name := range logFiles(t, h.proxyd) {
 		t.Errorf("there is the log file %s: want none", name)
 	}
+}
+
+// awaitLogged waits until a number of lines that hold text is in the access logs, rotated or not: proxyd writes in batches.
+func awaitLogged(t *testing.T, c container, text string, lines int) {
+	t.Helper()
+	proxydtest.Eventually(t, fmt.Sprintf("%d lines with %s in the access logs", lines, text), func() error {
+		e := c.exec(t, "sh", "-c", `for f in /var/log/proxyd/access.log*; do case $f in *.gz) zcat "$f" ;; *) cat "$f" ;; esac; done | grep -cF "$0"`, text)
+		if got := strings.TrimSpace(e.stdout); got != strconv.Itoa(lines) {
+			return fmt.Errorf("there are %s", got)
+		}
+		return nil
+	})
 }
 
 // stop ends a container as Docker does, with more patience than proxyd takes to drain, and wants exit code 0.

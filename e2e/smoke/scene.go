@@ -97,23 +97,31 @@ func (s *scene) start() error {
 	s.ended = make(chan error, 1)
 	go func() { s.ended <- s.proxyd.Wait() }()
 
+	return s.until("it is ready", func() error {
+		status, err := s.status()
+		s.address = status.Listen
+		return err
+	})
+}
+
+// until waits until check returns nil. It gives up when proxyd ends, or after patience.
+func (s *scene) until(what string, check func() error) error {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		status, err := s.status()
+		err := check()
 		if err == nil {
-			s.address = status.Listen
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case end := <-s.ended:
-			s.ended <- end
-			return errors.New("it ended before it was ready")
+			s.ended <- end // for stop
+			return fmt.Errorf("proxyd ended before %s: %w", what, err)
 		case <-ctx.Done():
-			return fmt.Errorf("it was not ready after %s: %w", patience, err)
+			return fmt.Errorf("waited %s until %s: %w", patience, what, err)
 		}
 	}
 }
