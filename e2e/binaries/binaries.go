@@ -38,6 +38,10 @@ func New(dir string) (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot make a place for binaries: %w", err)
 		}
+		// Tests run binaries as other users too.
+		if err := os.Chmod(made, 0o755); err != nil {
+			return nil, fmt.Errorf("cannot make a place for binaries: %w", err)
+		}
 		return &Set{dir: made, race: os.Getenv(RaceEnv) != "", done: map[string]error{}}, nil
 	}
 	root, err := Root()

@@ -74,6 +74,7 @@ type Options struct {
 	Listen  string   // empty: a free loopback port
 	Config  string   // the text of proxy.toml; empty: no file is written
 	Flags   []string // further flags
+	UID     int      // not 0, and the test runs as root: proxyd runs as this user
 }
 
 // Proxyd is a running proxyd.
@@ -100,7 +101,7 @@ func (b *Bench) Start(tb testing.TB, o Options) *Proxyd {
 	return p
 }
 
-// Launch starts proxyd and does not wait for anything. Addr is empty until Ready.
+// Launch starts proxyd and does not wait for anything. Addr is empty.
 func (b *Bench) Launch(tb testing.TB, o Options) *Proxyd {
 	tb.Helper()
 	if o.Dirs == nil {
@@ -120,6 +121,9 @@ func (b *Bench) Launch(tb testing.TB, o Options) *Proxyd {
 	cmd.Stderr = p.stderr
 	// If the test process is killed, its proxyd must not outlive it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if o.UID != 0 && os.Getuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.UID)}
+	}
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
@@ -143,7 +147,7 @@ func (b *Bench) Launch(tb testing.TB, o Options) *Proxyd {
 	return p
 }
 
-// Ready waits until proxyd answers on its control socket and its port is known.
+// awaitReady waits until proxyd answers on its control socket and its port is known.
 func (p *Proxyd) awaitReady() {
 	p.tb.Helper()
 	var status control.Status
@@ -187,7 +191,7 @@ func (p *Proxyd) status() (control.Status, error) {
 	return status, err
 }
 
-// Config asks proxyd for the configuration in force.
+// ConfigInForce asks proxyd for the configuration in force.
 func (p *Proxyd) ConfigInForce() control.Config {
 	p.tb.Helper()
 	var config control.Config
