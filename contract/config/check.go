@@ -15,6 +15,7 @@ type checker struct {
 	config   Config
 	sources  map[string]position // by key: where its value is written
 	findings []finding
+	found    int // how many findings there were; those behind the first maxProblems of the file are not all kept
 }
 
 // finding is a problem whose message is not made yet: a file can have more of them than anybody is told.
@@ -33,8 +34,23 @@ func check(tree map[string]any, places index) (Config, map[string]position, Prob
 	return c.config, c.sources, c.problems()
 }
 
+// maxProblems bounds what is said about a file that is wrong from end to end, since somebody has to read it in a terminal.
+const maxProblems = 1000
+
 func (c *checker) add(at position, say func() string) {
+	c.found++
 	c.findings = append(c.findings, finding{at, say})
+	if len(c.findings) == 4*maxProblems {
+		c.sort()
+		c.findings = c.findings[:maxProblems+1]
+	}
+}
+
+// sort puts the findings into the order of the file.
+func (c *checker) sort() {
+	slices.SortFunc(c.findings, func(a, b finding) int {
+		return cmp.Or(cmp.Compare(a.at.line, b.at.line), cmp.Compare(a.at.column, b.at.column))
+	})
 }
 
 // table checks what the file has under a name at its top level.
@@ -43,15 +59,14 @@ func (c *checker) table(name string, value any) {
 	e := c.places[path]
 	keys := keysOf(name)
 	table, isTable := value.(map[string]any)
-	switch {
-	case len(keys) == 0:
+	if len(keys) == 0 {
 		c.add(e.key, func() string { return unknownAtTop(name, value) })
-	case !isTable:
+		return
+	}
+	if !isTable {
 		c.add(e.value, func() string {
 			return fmt.Sprintf("%s: want a table: write [%s] once, and its keys below", describe(name, value, e), name)
 		})
-	}
-	if len(keys) == 0 || !isTable {
 		return
 	}
 	for short, value := range table {
@@ -145,9 +160,6 @@ func (k key) meant(s string) string {
 	return meant
 }
 
-// maxProblems bounds what is said about a file that is wrong from end to end, since somebody has to read it in a terminal.
-const maxProblems = 1000
-
 // meantByType proposes the value that somebody meant who wrote it as a value of another type.
 func (k key) meantByType(value any) string {
 	switch value := value.(type) {
@@ -165,14 +177,12 @@ func (k key) meantByType(value any) string {
 
 // problems returns the findings as problems, in the order of the file.
 func (c *checker) problems() Problems {
-	slices.SortFunc(c.findings, func(a, b finding) int {
-		return cmp.Or(cmp.Compare(a.at.line, b.at.line), cmp.Compare(a.at.column, b.at.column))
-	})
+	c.sort()
 	var ps Problems
 	for i, f := range c.findings {
 		if i == maxProblems {
-			more := len(c.findings) - maxProblems
-			return append(ps, *at(f.at, fmt.Sprintf("%d more problems from here on: mend those above first", more)))
+			more := fmt.Sprintf("%d more problems from here on: mend those above first", c.found-maxProblems)
+			return append(ps, *at(f.at, more))
 		}
 		ps = append(ps, *at(f.at, f.say()))
 	}

@@ -24,18 +24,22 @@ func parse(content []byte) (map[string]any, index, *Problem) {
 		b, inFile := text[offset], len(content)-len(text)+offset
 		return nil, nil, atByte(text, offset, fmt.Sprintf("byte 0x%02x at offset %d: %s", b, inFile, message))
 	}
-	places, scanErr := scan(text)
-	if beyond, ok := errors.AsType[*boundError](scanErr); ok {
+	places, wrong, scanErr := scan(text)
+	if beyond, ok := errors.AsType[*refusal](scanErr); ok {
 		return nil, nil, at(beyond.position, beyond.message)
 	}
 	tree, err := decode(text)
 	if err == nil {
 		err = scanErr
 	}
+	var problem *Problem
 	if err != nil {
-		return nil, nil, syntaxProblem(text, places, err)
+		problem = syntaxProblem(text, places, err)
 	}
-	return tree, places, nil
+	if wrong != nil && (problem == nil || !problem.before(wrong.position)) {
+		problem = at(wrong.position, wrong.message)
+	}
+	return tree, places, problem
 }
 
 const byteOrderMark = "\ufeff"
@@ -82,12 +86,14 @@ func decode(text string) (tree map[string]any, err error) {
 	return tree, err
 }
 
+// notValid starts every problem of a text that is not TOML.
+const notValid = "not valid TOML: "
+
 // syntaxProblem puts what the library said into one line.
 func syntaxProblem(text string, places index, err error) *Problem {
-	const prefix = "not valid TOML: "
 	syntax, ok := errors.AsType[toml.ParseError](err)
 	if !ok {
-		return at(position{1, 1}, prefix+plain(err.Error(), 200))
+		return at(position{1, 1}, notValid+plain(err.Error(), 200))
 	}
 	// The library's columns count bytes and its lines can be off by one; its offsets are right, but for blanks before the token.
 	offset := max(0, min(syntax.Position.Start, len(text)))
@@ -96,16 +102,17 @@ func syntaxProblem(text string, places index, err error) *Problem {
 
 	if noValue.MatchString(syntax.Message) || afterValue.MatchString(syntax.Message) {
 		if word, ok := wordAt(places, p); ok {
-			return at(word.value, fmt.Sprintf("%s%s is no value: put text in quotes", prefix, plain(word.raw, maxQuoted)))
+			return at(word.value, fmt.Sprintf("%s%s is no value: put text in quotes", notValid, plain(word.raw, maxQuoted)))
 		}
 	}
-	return at(p, prefix+plain(inOurWords(syntax.Message, places), 200))
+	return at(p, notValid+plain(inOurWords(syntax.Message, places), 200))
 }
 
 var (
 	definedTwice = regexp.MustCompile(`^Key '(.*)' has already been defined\.$`)
 	noValue      = regexp.MustCompile(`^expected value but found .* instead$|^unexpected EOF; expected value$`)
 	afterValue   = regexp.MustCompile(`^expected a top-level item to end with a newline, comment, or EOF, but got (.*) instead$`)
+	outOfRange   = regexp.MustCompile(`^(\S+) is out of range for (int64|float64)$`)
 	openString   = regexp.MustCompile(`^strings cannot contain newlines$`)
 )
 
@@ -113,15 +120,18 @@ var (
 func inOurWords(message string, places index) string {
 	if m := definedTwice.FindStringSubmatch(message); m != nil {
 		if first, ok := places[m[1]]; ok {
-			return fmt.Sprintf("%q is set a second time; the first is in line %d: remove one", m[1], first.key.line)
+			return secondTime(m[1], first)
 		}
 	}
 	if m := afterValue.FindStringSubmatch(message); m != nil {
 		return m[1] + " where the line should end: put it on a line of its own"
 	}
+	if m := outOfRange.FindStringSubmatch(message); m != nil {
+		return shorten(m[1], maxQuoted) + " is out of the range of all numbers (" + m[2] + ")"
+	}
 	switch {
 	case noValue.MatchString(message):
-		return `the value is missing`
+		return "the value is missing"
 	case openString.MatchString(message):
 		return "the string is not closed on its line: add the closing quote"
 	}
@@ -137,7 +147,7 @@ func wordAt(places index, p position) (entry, bool) {
 		if e.raw == "" || strings.ContainsAny(e.raw[:1], "\"'[{") || e.value.line != p.line {
 			continue
 		}
-		if e.value.column <= p.column && p.column <= e.value.column+utf8.RuneCountInString(e.raw) {
+		if e.value.column <= p.column && p.column <= e.value.column+int32(utf8.RuneCountInString(e.raw)) {
 			return e, true
 		}
 	}
@@ -146,7 +156,7 @@ func wordAt(places index, p position) (entry, bool) {
 
 // at returns a problem at a place of the file.
 func at(p position, message string) *Problem {
-	return &Problem{File: place.ConfigFileName, Line: p.line, Column: p.column, Message: message}
+	return &Problem{File: place.ConfigFileName, Line: int(p.line), Column: int(p.column), Message: message}
 }
 
 // atByte returns a problem at a byte of the file's text.

@@ -23,7 +23,7 @@ type key struct {
 	kind kind
 	min  int64  // of durations in nanoseconds, of sizes in bytes
 	max  int64  // as min
-	unit string // what the number counts
+	unit string // what a count counts
 	zero string // what 0 means, where it is a word of its own
 	doc  string // one sentence without a full stop
 
@@ -52,10 +52,10 @@ var keys = []key{
 		"how long a client may pause while it takes a response"),
 	duration("client.idle_timeout", func(c *Config) *time.Duration { return &c.Client.IdleTimeout },
 		"how long a client's connection stays open without a request"),
-	{name: "client.max_header_size", kind: kindSize, min: 1 << 10, max: 16 << 20, unit: "bytes",
+	{name: "client.max_header_size", kind: kindSize, min: 1 << 10, max: 16 << 20,
 		number: func(c *Config) *int64 { return &c.Client.MaxHeaderSize },
 		doc:    "how large a request's line and header section may be together"},
-	{name: "client.max_body_size", kind: kindSize, min: 0, max: 1 << 40, unit: "bytes", zero: "no limit",
+	{name: "client.max_body_size", kind: kindSize, min: 0, max: 1 << 40, zero: "no limit",
 		number: func(c *Config) *int64 { return &c.Client.MaxBodySize },
 		doc:    "how large a request's body may be"},
 	{name: "client.max_connections", kind: kindCount, min: 1, max: maxConnections, unit: "connections",
@@ -73,7 +73,7 @@ var keys = []key{
 	{name: "next_hop.max_connections", kind: kindCount, min: 1, max: maxConnections, unit: "connections",
 		number: func(c *Config) *int64 { return &c.NextHop.MaxConnections },
 		doc:    "how many connections to next-hop may be open at once"},
-	{name: "next_hop.resolve_every", kind: kindDuration, min: int64(100 * time.Millisecond), max: longest, unit: "time",
+	{name: "next_hop.resolve_every", kind: kindDuration, min: int64(100 * time.Millisecond), max: longest,
 		number: func(c *Config) *int64 { return (*int64)(&c.NextHop.ResolveEvery) },
 		doc:    "how long an answer of the resolver is used before next-hop is resolved again"},
 
@@ -91,7 +91,7 @@ var keys = []key{
 // duration returns the row of a time-out.
 func duration(name string, field func(*Config) *time.Duration, doc string) key {
 	return key{
-		name: name, kind: kindDuration, min: shortest, max: longest, unit: "time", doc: doc,
+		name: name, kind: kindDuration, min: shortest, max: longest, doc: doc,
 		number: func(c *Config) *int64 { return (*int64)(field(c)) },
 	}
 }
@@ -124,7 +124,7 @@ func (k key) format(n int64) string {
 	}
 }
 
-// example returns what a message may propose: the default, or the largest value where the default is a bare 0.
+// example returns what a message may propose: the default, but for a size of 0, which does not show how sizes are written.
 func (k key) example() string {
 	d := Default()
 	if k.kind == kindSize && *k.number(&d) == 0 {
@@ -158,6 +158,9 @@ func (k key) accepted() string {
 	}
 	if k.zero != "" {
 		return fmt.Sprintf("%s (%s) to %s", k.format(0), k.zero, k.format(k.max))
+	}
+	if k.kind == kindCount {
+		return fmt.Sprintf("%d to %d %s", k.min, k.max, k.unit)
 	}
 	return k.format(k.min) + " to " + k.format(k.max)
 }

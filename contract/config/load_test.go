@@ -114,3 +114,42 @@ func wellFormed(t *testing.T, problems Problems) {
 		t.Errorf("%q is not a line for each problem", problems.Error())
 	}
 }
+
+func TestLoad_OfCountlessMistakesItNamesAThousandAndCountsTheRest(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("[client]\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&file, "idle_timeou%d = 1\n", i)
+	}
+	_, err := load([]byte(file.String()))
+	problems, _ := err.(Problems)
+	if len(problems) != maxProblems+1 {
+		t.Fatalf("%d problems", len(problems))
+	}
+	wellFormed(t, problems)
+	if got, want := problems[maxProblems].String(), "proxy.toml:1002:1: 19000 more problems from here on: mend those above first"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// FuzzLoad: whatever stands in the file, it is either taken, and then its values can be written and read again, or it is refused
+// with problems that have a place and are printable lines.
+func FuzzLoad(f *testing.F) {
+	for _, text := range seeds(f) {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if len(content) > 4096 {
+			return // the bounds have tests of their own
+		}
+		loaded, err := load(content)
+		if err != nil {
+			wellFormed(t, err.(Problems))
+			return
+		}
+		again, err := load([]byte(written(loaded.Values)))
+		if err != nil || again.Config != loaded.Config {
+			t.Errorf("%+v is read again as %+v (%v)", loaded, again, err)
+		}
+	})
+}

@@ -14,7 +14,8 @@ func hint(unknown, whatTheyAre string, known []string, full func(string) string)
 	return whatTheyAre + " " + strings.Join(known, ", ")
 }
 
-// nearest returns the candidate that is the fewest edits away from s, or "" when none is near enough to be meant.
+// nearest returns the candidate that is the fewest edits away from s or, failing that, the only one that begins as s does or with
+// which s begins; "" when none is near enough to be meant.
 func nearest(s string, candidates []string) string {
 	best, bestDistance := "", 0
 	for _, c := range candidates {
@@ -27,7 +28,24 @@ func nearest(s string, candidates []string) string {
 			best, bestDistance = c, d
 		}
 	}
+	if best == "" && utf8.RuneCountInString(s) >= 3 {
+		best = onlyByPrefix(strings.ToLower(s), candidates)
+	}
 	return best
+}
+
+// onlyByPrefix returns the candidate that starts with s, or s with it, when there is exactly one.
+func onlyByPrefix(s string, candidates []string) string {
+	only := ""
+	for _, c := range candidates {
+		if strings.HasPrefix(c, s) || len(c) >= 3 && strings.HasPrefix(s, c) {
+			if only != "" {
+				return ""
+			}
+			only = c
+		}
+	}
+	return only
 }
 
 // distance counts the insertions, deletions, replacements and swaps of neighbours that turn a into b.

@@ -31,40 +31,40 @@ func TestScan_FindsEveryKeyAndValueOfATextWithAllOfTOMLsSyntax(t *testing.T) {
 		`x = { y = 1,`,
 		`  z = [2], }`,
 		`[[rule.test]]`,
-		`"" = inf`,
+		`"]" = inf`,
 	}, "\n")
-	got, err := scan(text)
-	if err != nil {
-		t.Fatal(err)
+	got, wrong, err := scan(text)
+	if wrong != nil || err != nil {
+		t.Fatal(wrong, err)
 	}
 	want := map[string]string{
-		`title`:                   `2:1 2:9 "t"`,
-		`client`:                  `3:3 3:3 `,
-		`client."a b"`:            `4:3 4:3 `,
-		`client."a b"."cé"`:       `4:11 4:11 `,
-		`client."a b"."cé".d`:     `4:21 4:25 1_000`,
-		`client.m`:                `5:1 5:5 ` + "\"\"\"\r\n[x]\\\"\"\"\r\ny = 1\"\"\"\"\"",
-		`client.r`:                `8:1 8:5 ` + "'''\nk = 1 '''''",
-		`client.list`:             `10:1 10:8 ` + "[ 1, \"ü\", [ ], # ]\n  {a.b = true, c = {}}, ]",
-		`client.list[0]`:          `10:10 10:10 1`,
-		`client.list[1]`:          `10:13 10:13 "ü"`,
-		`client.list[2]`:          `10:18 10:18 [ ]`,
-		`client.list[3]`:          `11:3 11:3 {a.b = true, c = {}}`,
-		`client.list[3].a`:        `11:4 11:4 `,
-		`client.list[3].a.b`:      `11:6 11:10 true`,
-		`client.list[3].c`:        `11:16 11:20 {}`,
-		`rule`:                    `12:3 12:3 `,
-		`rule[0]`:                 `12:3 12:3 `,
-		`rule[1]`:                 `13:3 13:3 `,
-		`rule[1].when`:            `14:1 14:8 1979-05-27 07:32:00`,
-		`rule[1].match`:           `15:7 15:7 `,
-		`rule[1].match.x`:         `16:1 16:5 ` + "{ y = 1,\n  z = [2], }",
-		`rule[1].match.x.y`:       `16:7 16:11 1`,
-		`rule[1].match.x.z`:       `17:3 17:7 [2]`,
-		`rule[1].match.x.z[0]`:    `17:8 17:8 2`,
-		`rule[1].test`:            `18:8 18:8 `,
-		`rule[1].test[0]`:         `18:8 18:8 `,
-		`rule[1].test[0].` + `""`: `19:1 19:6 inf`,
+		`title`:                `2:1 2:9 "t"`,
+		`client`:               `3:3 3:3 `,
+		`client."a b"`:         `4:3 4:3 `,
+		`client."a b"."cé"`:    `4:11 4:11 `,
+		`client."a b"."cé".d`:  `4:21 4:25 1_000`,
+		`client.m`:             `5:1 5:5 ` + "\"\"\"\r\n[x]\\\"\"\"\r\ny = 1\"\"\"\"\"",
+		`client.r`:             `8:1 8:5 ` + "'''\nk = 1 '''''",
+		`client.list`:          `10:1 10:8 ` + "[ 1, \"ü\", [ ], # ]\n  {a.b = true, c = {}}, ]",
+		`client.list[0]`:       `10:10 10:10 1`,
+		`client.list[1]`:       `10:13 10:13 "ü"`,
+		`client.list[2]`:       `10:18 10:18 [ ]`,
+		`client.list[3]`:       `11:3 11:3 {a.b = true, c = {}}`,
+		`client.list[3].a`:     `11:4 11:4 `,
+		`client.list[3].a.b`:   `11:6 11:10 true`,
+		`client.list[3].c`:     `11:16 11:20 {}`,
+		`rule`:                 `12:3 12:3 `,
+		`rule[0]`:              `12:3 12:3 `,
+		`rule[1]`:              `13:3 13:3 `,
+		`rule[1].when`:         `14:1 14:8 1979-05-27 07:32:00`,
+		`rule[1].match`:        `15:7 15:7 `,
+		`rule[1].match.x`:      `16:1 16:5 ` + "{ y = 1,\n  z = [2], }",
+		`rule[1].match.x.y`:    `16:7 16:11 1`,
+		`rule[1].match.x.z`:    `17:3 17:7 [2]`,
+		`rule[1].match.x.z[0]`: `17:8 17:8 2`,
+		`rule[1].test`:         `18:8 18:8 `,
+		`rule[1].test[0]`:      `18:8 18:8 `,
+		`rule[1].test[0]."]"`:  `19:1 19:7 inf`,
 	}
 	for path, e := range got {
 		s := fmt.Sprintf("%d:%d %d:%d %s", e.key.line, e.key.column, e.value.line, e.value.column, e.raw)
@@ -79,6 +79,14 @@ func TestScan_FindsEveryKeyAndValueOfATextWithAllOfTOMLsSyntax(t *testing.T) {
 	}
 }
 
+func TestScan_LeavesRoomForTenThousandRules(t *testing.T) {
+	text := strings.Repeat("[[rule]]\nhost = 'www.example.com'\npath = '/some/where/*'\ncookies = ['session']\n", 10_000)
+	places, wrong, err := scan(text)
+	if wrong != nil || err != nil || len(places) != 1+10_000*5 {
+		t.Errorf("%d places, %v, %v", len(places), wrong, err)
+	}
+}
+
 // FuzzScan holds the scanner against the library: where both take a text, they see the same keys and array elements, the
 // place of each key shows its name, and the raw text of each value is the value.
 func FuzzScan(f *testing.F) {
@@ -89,8 +97,8 @@ func FuzzScan(f *testing.F) {
 		if len(text) > 4096 || strings.HasPrefix(text, "\xef\xbb\xbf") || strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
 			return // Load takes a byte order mark off before it scans
 		}
-		places, err := scan(text)
-		if _, beyond := err.(*boundError); beyond {
+		places, wrong, err := scan(text)
+		if _, beyond := err.(*refusal); beyond || wrong != nil {
 			return
 		}
 		tree, libraryErr := decode(text)
@@ -171,11 +179,11 @@ func flatten(values map[string]any, path string, v any) {
 // from returns the text from a place to the end.
 func from(t *testing.T, lines []string, p position) string {
 	t.Helper()
-	if p.line < 1 || p.line > len(lines) {
+	if p.line < 1 || int(p.line) > len(lines) {
 		t.Fatalf("line %d of %d", p.line, len(lines))
 	}
 	runes := []rune(lines[p.line-1])
-	if p.column < 1 || p.column > len(runes) {
+	if p.column < 1 || int(p.column) > len(runes) {
 		t.Fatalf("column %d of line %d, which has %d", p.column, p.line, len(runes))
 	}
 	return string(runes[p.column-1:]) + strings.Join(lines[p.line:], "")

@@ -22,6 +22,11 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
 }
 
+// before says whether the problem stands before a position of the same file.
+func (p Problem) before(at position) bool {
+	return p.Line < int(at.line) || p.Line == int(at.line) && p.Column < int(at.column)
+}
+
 // Problems is the error of Load: everything that is wrong, in the order of the file. It is never empty.
 type Problems []Problem
 
