@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the tool as it is built, made by TestMain.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "validator")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "validator")
+		// Another user than the one who builds it runs it, too.
+		if err := os.Chmod(dir, 0o755); err != nil {
+			panic(err)
+		}
+		if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+			panic(string(out))
+		}
+		return m.Run()
+	}())
+}
+
+// result is all that a caller of the tool gets to see, and what the run cost.
+type result struct {
+	stdout, stderr string
+	code           int
+	state          *os.ProcessState
+}
+
+// nobody runs a command as a user who is not root, whom permissions bind.
+func nobody(cmd *exec.Cmd) {
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+}
+
+// start runs the tool with nothing in its environment but env.
+func start(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string) result {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Env = &stdout, &stderr, append([]string{}, env...)
+	if prepare != nil {
+		prepare(cmd)
+	}
+	err := cmd.Run()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		t.Fatal(err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd.ProcessState}
+}
+
+// wants checks the streams and the exit code to the byte.
+func (r result) wants(t *testing.T, code int, stdout, stderr string) {
+	t.Helper()
+	if r.code != code || r.stdout != stdout || r.stderr != stderr {
+		t.Errorf("got exit code %d, stdout %q, stderr %q\nwant     %d,        %q,        %q", r.code, r.stdout, r.stderr, code, stdout, stderr)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scratch returns a new directory that every user can reach.
+func scratch(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Chmod(filepath.Dir(dir), 0o755))
+	must(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
+// with returns a config directory whose file has a content.
+func with(t *testing.T, content string) string {
+	t.Helper()
+	dir := scratch(t)
+	must(t, os.WriteFile(filepath.Join(dir, "proxy.toml"), []byte(content), 0o644))
+	return dir
+}
+
+func TestValidator_PrintsNothingWhenTheConfigIsRight(t *testing.T) {
+	for name, dir := range map[string]string{
+		"missing directory":  filepath.Join(scratch(t), "none"),
+		"empty directory":    scratch(t),
+		"empty file":         with(t, ""),
+		"comments alone":     with(t, "# nothing\n\n# at all"),
+		"byte order mark":    with(t, "\ufeff[log]\nlevel = \"warn\"\n"),
+		"ends of lines CRLF": with(t, "[log]\r\nlevel = \"warn\"\r\n"),
+		"everything":         with(t, "client.idle_timeout = \"5s\"\n[next_hop]\nmax_connections = 1\n[log]\nto = \"stdout\"\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			start(t, nil, nil, "--config-dir", dir).wants(t, 0, "", "")
+			start(t, nobody, []string{"PROXY_CONFIG_DIR=" + dir}).wants(t, 0, "", "")
+		})
+	}
+}
+
+func TestValidator_NamesEachProblemOnALineOfStderr(t *testing.T) {
+	utf16 := ""
+	for _, c := range "[client]\n" {
+		utf16 += string(c) + "\x00"
+	}
+	for name, c := range map[string]struct{ content, want string }{
+		"two mistakes": {"[client]\nheader_timout = \"5s\"\nmax_connections = 0\n",
+			"proxy.toml:2:1: unknown key \"client.header_timout\"; did you mean \"client.header_timeout\"?\n" +
+				"proxy.toml:3:19: client.max_connections = 0: want 1 to 1000000 connections\n"},
+		"wrong type":  {"[client]\nmax_connections = \"many\"\n", "proxy.toml:2:19: client.max_connections = \"many\" is a string: want a whole number such as 16384\n"},
+		"broken TOML": {"[client\n", "proxy.toml:1:8: not valid TOML: expected '.' or ']' to end table name, but got '\\n' instead\n"},
+		"not UTF-8":   {"# caf\xe9\n", "proxy.toml:1:6: byte 0xe9 at offset 5: not UTF-8: save the file as UTF-8\n"},
+		"UTF-16":      {"\xff\xfe" + utf16, "proxy.toml:1:1: byte 0xff at offset 0: this file looks like UTF-16: save it as UTF-8\n"},
+		"bare UTF-16": {utf16, "proxy.toml:1:1: byte 0x5b at offset 0: this file looks like UTF-16: save it as UTF-8\n"},
+		"a NUL byte":  {"[log]\nlevel = \"in\x00fo\"\n", "proxy.toml:2:12: byte 0x00 at offset 17: control character: remove it\n"},
+		"NUL bytes":   {strings.Repeat("\x00", 64), "proxy.toml:1:1: byte 0x00 at offset 0: control character: remove it\n"},
+		"escape codes": {"[log]\nlevel = \"\\u001b[2J\\r\\n\\u202e\"\n\"\\u0007\" = 1\n",
+			"proxy.toml:2:9: log.level = \"\\x1b[2J\\r\\n\\u202e\": want one of \"debug\", \"info\", \"warn\", \"error\"\n" +
+				"proxy.toml:3:1: unknown key log.\"\\a\"; the keys of [log] are to, client_address, level\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start(t, nil, nil, "--config-dir", with(t, c.content)).wants(t, 1, "", c.want)
+		})
+	}
+}
+
+func TestValidator_SaysWhyItCannotRead(t *testing.T) {
+	file := filepath.Join(with(t, ""), "proxy.toml")
+	start(t, nil, nil, "--config-dir", file).wants(t, 1, "", file+": a regular file: want a directory that holds proxy.toml\n")
+
+	closed := with(t, "")
+	must(t, os.Chmod(closed, 0))
+	t.Cleanup(func() { os.Chmod(closed, 0o755) })
+	uid := "65534"
+	if os.Geteuid() != 0 {
+		uid = strings.TrimSpace(output(t, "id", "-u"))
+	}
+	start(t, nobody, nil, "--config-dir", closed).wants(t, 1, "", closed+": cannot read the directory: permission denied for uid "+uid+": make it readable\n")
+	start(t, nobody, nil, "--config-dir", closed+"/below").wants(t, 1, "", closed+"/below: cannot read the directory: permission denied for uid "+uid+": make it readable\n")
+
+	listed := with(t, "") // its names can be read, but nothing in it
+	must(t, os.Chmod(listed, 0o744))
+	hidden := with(t, "")
+	must(t, os.Chmod(filepath.Join(hidden, "proxy.toml"), 0))
+	if os.Geteuid() != 0 {
+		must(t, os.Chmod(listed, 0o400))
+		t.Cleanup(func() { os.Chmod(listed, 0o755) })
+	}
+	for _, dir := range []string{listed, hidden} {
+		start(t, nobody, nil, "--config-dir", dir).wants(t, 1, "", "proxy.toml: cannot read the file: permission denied for uid "+uid+": make it readable\n")
+	}
+
+	pipe := scratch(t)
+	must(t, syscall.Mkfifo(filepath.Join(pipe, "proxy.toml"), 0o644))
+	start(t, nil, nil, "--config-dir", pipe).wants(t, 1, "", "proxy.toml: a FIFO: want a regular file\n")
+}
+
+func output(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).Output()
+	must(t, err)
+	return string(out)
+}
+
+func TestValidator_CallsAMisuseAMisuse(t *testing.T) {
+	const try = "validator: try 'validator --help'\n"
+	for _, c := range []struct {
+		env, args []string
+		want      string
+	}{
+		{nil, []string{"--confdir", "/"}, "validator: flag provided but not defined: -confdir\n"},
+		{nil, []string{"--config-dir"}, "validator: flag needs an argument: -config-dir\n"},
+		{nil, []string{"--config-dir="}, "validator: --config-dir (PROXY_CONFIG_DIR) is empty: leave it out for /opt/proxy_config\n"},
+		{nil, []string{"/etc"}, "validator: unexpected argument \"/etc\": only flags are taken here\n"},
+	} {
+		start(t, nil, c.env, c.args...).wants(t, 2, "", c.want+try)
+	}
+}
+
+func TestValidator_HelpAndVersionNeedNoConfig(t *testing.T) {
+	start(t, nil, nil, "--version").wants(t, 0, "validator version devel\n", "")
+	help := start(t, nil, nil, "--help")
+	if help.code != 0 || help.stderr != "" || !strings.Contains(help.stdout, "--config-dir DIR") || !strings.Contains(help.stdout, "PROXY_CONFIG_DIR") {
+		t.Errorf("%+v", help)
+	}
+}
+
+// TestValidator_DealsWithHostileFilesWithinASecondAnd64MiB runs the tool on files of the largest size that cost a reader most.
+func TestValidator_DealsWithHostileFilesWithinASecondAnd64MiB(t *testing.T) {
+	const (
+		size       = 1 << 20
+		runtimeMiB = 8 // what a Go process takes beside its heap, with some to spare
+	)
+	collection := regexp.MustCompile(`(?m)^gc \d+ @.* \d+->(\d+)->(\d+) MB, .*\n`)
+	lines := func(n int, format func(i string) string) string {
+		var b strings.Builder
+		for i := 0; i < n && b.Len() < size-100; i++ {
+			b.WriteString(format(string([]byte{'a' + byte(i/17576%26), 'a' + byte(i/676%26), 'a' + byte(i/26%26), 'a' + byte(i%26)})))
+		}
+		return b.String()
+	}
+	fill := func(s string) string { return strings.Repeat(s, (size-16)/len(s)) }
+	name := strings.Repeat("n", 500)
+	for name, c := range map[string]struct{ content, want string }{
+		"open brackets":     {"a=" + fill("["), "nested more than 10 deep"},
+		"open braces":       {"a=" + fill("{a="), "nested more than 10 deep"},
+		"dots":              {fill("a.") + "a=1", "nested more than 10 deep"},
+		"keys":              {lines(size, func(i string) string { return i + "=1\n" }), "more than 60000 keys and array elements"},
+		"elements":          {"a=[" + fill("1,") + "]", "more than 60000 keys and array elements"},
+		"unknown keys":      {"[client]\n" + lines(49_000, func(i string) string { return "idle_timeou" + i + "=1\n" }), "48000 more problems"},
+		"deep keys":         {lines(59_000, func(i string) string { return "a.b.c.d.e.f.g.h.i." + i + "=1\n" }), "too many keys that are deep or have long names"},
+		"deep headers":      {lines(59_000, func(i string) string { return "[" + i + ".b.c.d.e.f.g.h.i]\n" }), "too many keys that are deep or have long names"},
+		"just not too many": {lines(16_000, func(i string) string { return "a.b.c.d.e.f.g.h." + i + "=1\n" }), "unknown table \"a\""},
+		"deep braces":       {"a=[" + fill("{b={c={d={e={f={g={h=1}}}}}}},") + "]", "too many keys that are deep or have long names"},
+		"long table":        {"[" + name + "]\n" + strings.Repeat("k=1\n", 200_000), "is set a second time"},
+		"long paths":        {"[" + name + "]\n" + lines(59_000, func(i string) string { return i + "=1\n" }), "too many keys that are deep or have long names"},
+		"long key":          {fill("k") + "=1", "longer than 512 bytes"},
+		"rules":             {fill("[[r]]\n"), "more than 60000 keys and array elements"},
+		"long number":       {"a=" + fill("1"), "is out of the range of all numbers"},
+		"long word":         {"a=" + fill("w"), "is no value"},
+		"late mistake":      {fill("\n") + "a=\n", "the value is missing"},
+		"larger than it":    {fill("#") + strings.Repeat("#", 100), "the file is larger than 1 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The runtime's own account, since the kernel's starts with the memory of the process that forked.
+			r := start(t, nil, []string{"GODEBUG=gctrace=1"}, "--config-dir", with(t, c.content))
+			heap := 0
+			for _, gc := range collection.FindAllStringSubmatch(r.stderr, -1) {
+				before, err := strconv.Atoi(gc[1])
+				must(t, err)
+				after, err := strconv.Atoi(gc[2])
+				must(t, err)
+				heap = max(heap, before, 2*after) // the next collection starts at twice what this one leaves
+			}
+			r.stderr = collection.ReplaceAllString(r.stderr, "")
+			if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, c.want) || len(r.stderr) > 200_000 {
+				t.Errorf("exit code %d, stdout %q, stderr of %d bytes %.300q, want %q", r.code, r.stdout, len(r.stderr), r.stderr, c.want)
+			}
+			if cpu := r.state.UserTime() + r.state.SystemTime(); cpu > time.Second {
+				t.Errorf("%v of processor time", cpu)
+			}
+			if heap > 64-runtimeMiB {
+				t.Errorf("%d MiB of heap", heap)
+			}
+		})
+	}
+}
