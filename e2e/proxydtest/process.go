@@ -124,3 +124,18 @@ func EnvInt(tb testing.TB, name string, otherwise int64) int64 {
 	}
 	return n
 }
+
+// NoProcess checks that no process is left that was started on these directories.
+func NoProcess(tb testing.TB, d Dirs) {
+	tb.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err == nil && strings.Contains(string(text), d.Run) {
+			tb.Errorf("%s is left: %q", filepath.Dir(path), text)
+		}
+	}
+}

@@ -97,7 +97,7 @@ type Proxyd struct {
 func (b *Bench) Start(tb testing.TB, o Options) *Proxyd {
 	tb.Helper()
 	p := b.Launch(tb, o)
-	p.awaitReady()
+	p.AwaitReady()
 	return p
 }
 
@@ -147,8 +147,8 @@ func (b *Bench) Launch(tb testing.TB, o Options) *Proxyd {
 	return p
 }
 
-// awaitReady waits until proxyd answers on its control socket and its port is known.
-func (p *Proxyd) awaitReady() {
+// AwaitReady waits until a launched proxyd answers on its control socket, and fills in Addr.
+func (p *Proxyd) AwaitReady() {
 	p.tb.Helper()
 	var status control.Status
 	err := poll(Patience, func() (err error) {
@@ -223,6 +223,28 @@ func (p *Proxyd) Signal(sig syscall.Signal) {
 	if err := p.cmd.Process.Signal(sig); err != nil {
 		p.tb.Fatalf("cannot signal proxyd: %v\n%s", err, p.Stderr())
 	}
+}
+
+// Pause stops proxyd in the middle of whatever it does, until Continue; the kernel goes on taking connections for it.
+func (p *Proxyd) Pause() {
+	p.tb.Helper()
+	p.Signal(syscall.SIGSTOP)
+	Eventually(p.tb, "proxyd to stand still", func() error {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID))
+		if err != nil {
+			return err
+		}
+		if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "T") {
+			return fmt.Errorf("its state is %.1s", state)
+		}
+		return nil
+	})
+}
+
+// Continue lets a paused proxyd go on.
+func (p *Proxyd) Continue() {
+	p.tb.Helper()
+	p.Signal(syscall.SIGCONT)
 }
 
 // Wait waits until proxyd has ended and returns its exit code, -1 when a signal ended it.

@@ -1,0 +1,201 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"section.internal/contract/control"
+	"section.internal/contract/place"
+	"section.internal/e2e/proxydtest"
+)
+
+var bench proxydtest.Bench
+
+func TestMain(m *testing.M) { os.Exit(proxydtest.Main(m, &bench)) }
+
+// TestRotation_EveryRequestIsLoggedExactlyOnce sends E2E_REQUESTS over 64 connections while logrotator runs every second.
+func TestRotation_EveryRequestIsLoggedExactlyOnce(t *testing.T) {
+	requests := proxydtest.EnvInt(t, "E2E_REQUESTS", 200_000)
+	proxyd := bench.Start(t, proxydtest.Options{NextHop: NewOrigin(t)})
+	flags := append(proxyd.Flags(place.LogDir, place.RunDir), "--keep", "100000", "--max-size", "100GiB")
+	bench.Binary(t, "logrotator")
+
+	client := &Client{Addr: proxyd.Addr, Connections: 64, Requests: requests}
+	begin, done := time.Now(), make(chan error, 1)
+	go func() { done <- client.Run(t.Context()) }()
+	rotations, every := 0, time.NewTicker(time.Second)
+	defer every.Stop()
+	for running := true; running; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			running = false
+		case <-every.C:
+		}
+		bench.Silent(t, "logrotator", flags...)
+		rotations++
+	}
+	t.Logf("%d requests in %s, %d rotations", requests, time.Since(begin), rotations)
+	proxyd.Settle()
+	if s := proxyd.Status(); s.Log.Dropped != 0 || s.Log.Lines != uint64(requests) || s.Requests.Failed != 0 {
+		t.Errorf("proxyd says %+v, %+v", s.Log, s.Requests)
+	}
+	proxyd.Stop()
+
+	seqs, asked := make([]uint8, requests+1), make([]uint8, requests+1)
+	count := func(counts []uint8, l proxydtest.Line, text string) {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 1 || n > requests {
+			t.Fatalf("a line that was not asked for: %v", l)
+		}
+		counts[n]++
+	}
+	proxyd.EachLogged(t, func(l proxydtest.Line) {
+		count(seqs, l, l["seq"])
+		count(asked, l, strings.TrimPrefix(l["uri_path"], "/r/"))
+	})
+	wrong := 0
+	for n := int64(1); n <= requests && wrong < 10; n++ {
+		if seqs[n] != 1 || asked[n] != 1 {
+			t.Errorf("seq %d is in the logs %d times, request %d is %d times, want each once", n, seqs[n], n, asked[n])
+			wrong++
+		}
+	}
+}
+
+// TestDeploy_ManyRunsUnderLoadLeaveNothingBehind applies E2E_DEPLOYS configurations while requests run.
+func TestDeploy_ManyRunsUnderLoadLeaveNothingBehind(t *testing.T) {
+	deploys := proxydtest.EnvInt(t, "E2E_DEPLOYS", 1000)
+	proxyd := bench.Start(t, proxydtest.Options{NextHop: NewOrigin(t)})
+	flags := proxyd.Flags(place.ConfigDir, place.RunDir)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+
+	// A few rounds first, so that what is only made once is there when the base is taken.
+	warm := &Client{Addr: proxyd.Addr, Connections: 4, Requests: 2000}
+	if err := warm.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	apply := func(i int64) {
+		proxyd.WriteConfig(t, fmt.Sprintf("[client]\nmax_body_size = %d\n", 1000+i))
+		bench.Silent(t, "deploy", flags...)
+	}
+	for i := range int64(3) {
+		apply(i)
+	}
+	proxyd.Settle()
+	base, files, memory := settledStatus(t, proxyd), proxyd.Descriptors(), proxyd.ResidentBytes()
+
+	client := &Client{Addr: proxyd.Addr, Connections: 4}
+	done := make(chan error, 1)
+	go func() { done <- client.Run(ctx) }()
+	begin := time.Now()
+	for i := range deploys {
+		apply(i + 3)
+	}
+	t.Logf("%d deployments in %s beside %d requests", deploys, time.Since(begin), client.Answered.Load())
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	proxyd.Settle()
+	proxydtest.Eventually(t, "goroutines and descriptors to be as before", func() error {
+		now, open := proxyd.Status(), proxyd.Descriptors()
+		if now.Goroutines > base.Goroutines || open.Files > files.Files || open.Others > files.Others {
+			return fmt.Errorf("there were %d goroutines and %+v, there are %d and %+v", base.Goroutines, files, now.Goroutines, open)
+		}
+		return nil
+	})
+	now := proxyd.Status()
+	if now.Generation.Number != base.Generation.Number+uint64(deploys) {
+		t.Errorf("generation %d, want %d after %d more", now.Generation.Number, base.Generation.Number, deploys)
+	}
+	if now.Requests.Failed != 0 {
+		t.Errorf("%d requests failed", now.Requests.Failed)
+	}
+	if grown := proxyd.ResidentBytes() - memory; grown > 16<<20 {
+		t.Errorf("memory grew by %d bytes", grown)
+	}
+}
+
+// settledStatus returns a status with as few goroutines as there are when nothing happens.
+func settledStatus(t *testing.T, proxyd *proxydtest.Proxyd) control.Status {
+	t.Helper()
+	least := proxyd.Status()
+	for range 20 {
+		if s := proxyd.Status(); s.Goroutines < least.Goroutines {
+			least = s
+		}
+	}
+	return least
+}
+
+// TestKill_CyclesUnderLoadLeaveNothingBehind kills and restarts proxyd E2E_KILLS times on the same port and directories while
+// clients keep coming back.
+func TestKill_CyclesUnderLoadLeaveNothingBehind(t *testing.T) {
+	kills := proxydtest.EnvInt(t, "E2E_KILLS", 200)
+	options := proxydtest.Options{NextHop: NewOrigin(t)}
+	proxyd := bench.Start(t, options)
+	options.Dirs, options.Listen = &proxyd.Dirs, proxyd.Addr
+	flags := proxyd.Flags(place.ConfigDir, place.RunDir)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	client := &Client{Addr: proxyd.Addr, Connections: 16, Reconnect: true}
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := client.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	defer running.Wait()
+	defer cancel()
+	for i := range kills {
+		answered := client.Answered.Load()
+		proxydtest.Eventually(t, "proxyd to answer 200 requests", func() error {
+			if n := client.Answered.Load() - answered; n < 200 {
+				return fmt.Errorf("it has answered %d", n)
+			}
+			return nil
+		})
+		if i%5 == 0 {
+			bench.Silent(t, "deploy", flags...)
+		}
+		proxyd.Kill()
+		if i%5 == 1 {
+			bench.Silent(t, "deploy", flags...) // nobody is there: it only validates
+		}
+		proxyd = bench.Start(t, options)
+	}
+	cancel()
+	running.Wait()
+	t.Logf("%d requests were answered over %d connections that broke", client.Answered.Load(), client.Broken.Load())
+	proxyd.Settle()
+	proxyd.Stop()
+	proxydtest.NoProcess(t, proxyd.Dirs)
+
+	// What was written is whole; what a killed proxyd had not written yet is gone, so that each life counts from 1 without a gap.
+	last, lives := int64(0), 0
+	proxyd.EachLogged(t, func(l proxydtest.Line) {
+		seq, err := strconv.ParseInt(l["seq"], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seq == 1 {
+			lives++
+		} else if seq != last+1 {
+			t.Errorf("seq %d follows seq %d", seq, last)
+		}
+		last = seq
+	})
+	if lives < 1 {
+		t.Error("the access log is empty")
+	}
+}
