@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"section.internal/contract/control"
+	"section.internal/contract/control/controltest"
 )
 
 // listenTCP returns the address of a port that answers.
@@ -135,7 +136,7 @@ func TestCheck_DrainingProxydIsNotHealthy(t *testing.T) {
 // A proxyd that hangs must not use up the time of the other checks.
 func TestCheck_HungProxydLeavesTimeForTheOthers(t *testing.T) {
 	dir := runDir(t)
-	listenControl(t, dir)
+	controltest.Listen(t, dir)
 	code, _, stderr := call(t, fixed(), "--run-dir", dir, "--listen", listenTCP(t, "127.0.0.1:0"), "--next-hop", "127.0.0.1:80", "check", "--timeout", "200ms")
 	if code != 1 || !strings.HasPrefix(stderr, "sectionctl: socket: proxyd hangs: ") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d, stderr %q", code, stderr)

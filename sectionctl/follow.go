@@ -29,9 +29,9 @@ type follower struct {
 	note func(format string, a ...any) // takes what the reader must know
 
 	files   []*os.File // what path has named, oldest first; the first is being read
-	offset  int64      // in the first: how far it has been read
-	partial []byte     // the beginning of a line whose end has not been written yet
-	tooLong bool       // the rest of the line is skipped
+	offset  int64      // in the first: where the first line begins that has not been passed on
+	partial []byte     // the beginning of that line, while drain reads
+	tooLong bool       // the rest of the line before offset is skipped
 	buffer  []byte
 }
 
@@ -52,6 +52,8 @@ func (f *follower) look() error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("not permitted to read the access log: %s", denied(f.path))
 	case err != nil:
 		return fmt.Errorf("cannot read the access log: %w", err)
 	}
@@ -68,6 +70,8 @@ func (f *follower) look() error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // renamed since
 		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("not permitted to read the access log: %s", denied(f.path))
 	case err != nil:
 		return fmt.Errorf("cannot read the access log: %w", err)
 	}
@@ -79,17 +83,18 @@ func (f *follower) look() error {
 func (f *follower) read() error {
 	for len(f.files) > 0 {
 		complete := f.laterHasBytes() // asked first: what is read after it is all there is
-		if err := f.drain(); err != nil {
+		torn, err := f.drain()
+		if err != nil {
 			return err
 		}
 		if !complete {
 			return nil
 		}
-		if len(f.partial) > 0 {
-			f.note("the last line of the rotated file is not complete: %d bytes are skipped", len(f.partial))
+		if torn > 0 {
+			f.note("the last line of the rotated file is not complete: %d bytes are skipped", torn)
 		}
 		f.files[0].Close()
-		f.files, f.offset, f.partial, f.tooLong = f.files[1:], 0, nil, false
+		f.files, f.offset, f.tooLong = f.files[1:], 0, false
 	}
 	return nil
 }
@@ -104,28 +109,32 @@ func (f *follower) laterHasBytes() bool {
 	return false
 }
 
-// drain reads the first file to its present end.
-func (f *follower) drain() error {
+// drain reads the first file to its present end, and returns how many bytes of a line without an end are there. These are read
+// anew the next time: proxyd takes the part of a line back when a full disk let it write no more.
+func (f *follower) drain() (torn int, err error) {
 	file := f.files[0]
 	info, err := file.Stat()
 	if err != nil {
-		return fmt.Errorf("cannot read the access log: %w", err)
+		return 0, fmt.Errorf("cannot read the access log: %w", err)
 	}
 	if info.Size() < f.offset {
 		f.note("%s was cut to %d bytes: lines may be missing; reading on from its start", filepath.Base(f.path), info.Size())
-		f.offset, f.partial, f.tooLong = 0, nil, false
+		f.offset, f.tooLong = 0, false
 	}
 	for {
 		n, err := file.ReadAt(f.buffer, f.offset)
 		f.offset += int64(n)
 		if err := f.split(f.buffer[:n]); err != nil {
-			return err
+			return 0, err
 		}
 		switch {
 		case err == io.EOF:
-			return nil
+			torn = len(f.partial)
+			f.offset -= int64(torn)
+			f.partial = f.partial[:0]
+			return torn, nil
 		case err != nil:
-			return fmt.Errorf("cannot read the access log: %w", err)
+			return 0, fmt.Errorf("cannot read the access log: %w", err)
 		}
 	}
 }

@@ -135,6 +135,28 @@ func TestFollower_WaitsForTheEndOfATornLine(t *testing.T) {
 	}
 }
 
+// A full disk takes the first half of a line; proxyd takes it back, so that what follows is not glued to it.
+func TestFollower_HalfALineThatIsTakenBackNeverWas(t *testing.T) {
+	tl := newTailed(t)
+	file := tl.open("access.log")
+	put(t, file, "a\nhalf")
+	tl.poll("a")
+	if err := file.Truncate(2); err != nil {
+		t.Fatal(err)
+	}
+	tl.poll("a")
+	put(t, file, "half")
+	tl.poll("a")
+	if err := file.Truncate(2); err != nil {
+		t.Fatal(err)
+	}
+	put(t, file, "b\ncdefgh\n") // longer than what was there
+	tl.poll("abcdefgh")
+	if len(tl.notes) != 0 {
+		t.Errorf("notes %q", tl.notes)
+	}
+}
+
 func TestFollower_LineTornForeverIsTold(t *testing.T) {
 	tl := newTailed(t)
 	put(t, tl.open("access.log"), "a\ntorn")

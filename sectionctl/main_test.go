@@ -8,12 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +24,7 @@ import (
 
 	"section.internal/contract/control"
 	"section.internal/contract/control/client"
+	"section.internal/contract/control/controltest"
 	"section.internal/contract/pidfile"
 	"section.internal/contract/place"
 )
@@ -42,11 +43,25 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "sectionctl":
 		main()
+	case "sectionctl without rights":
+		dropRights()
 	case "claim":
 		claim(os.Args[1])
 	default:
 		panic("BUG: nothing is called " + os.Getenv(playVariable))
 	}
+}
+
+// dropRights becomes sectionctl as the root of a container that was started with few capabilities.
+func dropRights() {
+	runtime.LockOSThread()
+	for _, capability := range []uintptr{unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH} {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil {
+			panic(err)
+		}
+	}
+	os.Setenv(playVariable, "sectionctl")
+	panic(syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
 }
 
 // claim holds the pidfile until stdin ends.
@@ -72,14 +87,10 @@ func claim(path string) {
 // The time that all tests of output live in.
 var now = time.Date(2025, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// runDir returns a directory whose name is short enough for a socket and that every user can enter.
+// runDir returns a run directory that every user can enter.
 func runDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ctl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := controltest.RunDir(t)
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -124,44 +135,22 @@ func deadPID(t testing.TB) int {
 	return cmd.Process.Pid
 }
 
-// serve answers on the control socket of dir as proxyd would, and on no pidfile.
+// serve answers on the control socket of dir, to every user, as proxyd would.
 func serve(t testing.TB, dir string, status control.Status, config control.Config) {
 	t.Helper()
-	mux := http.NewServeMux()
-	answer := func(path string, document any) {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(document) })
-	}
-	answer(control.StatusPath, status)
-	answer(control.ConfigPath, config)
-	serveHandler(t, dir, mux)
-}
-
-func serveHandler(t testing.TB, dir string, handler http.Handler) {
-	t.Helper()
-	server := &http.Server{Handler: handler}
-	listener := listenControl(t, dir)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		server.Serve(listener)
-	}()
-	t.Cleanup(func() {
-		server.Close()
-		<-done
+	controltest.Serve(t, dir, func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method + " " + r.URL.Path {
+		case "GET " + control.StatusPath:
+			controltest.Answer(w, http.StatusOK, status)
+		case "GET " + control.ConfigPath:
+			controltest.Answer(w, http.StatusOK, config)
+		default:
+			t.Errorf("asked for %s %s", r.Method, r.URL)
+		}
 	})
-}
-
-func listenControl(t testing.TB, dir string) net.Listener {
-	t.Helper()
-	listener, err := net.Listen("unix", place.ControlSocket(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
 	if err := os.Chmod(place.ControlSocket(dir), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	return listener
 }
 
 // healthy is the status of a proxyd with nothing to complain about.

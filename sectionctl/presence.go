@@ -183,9 +183,14 @@ func denied(path string) string {
 		if !ok {
 			continue
 		}
-		who := "as root or as user " + userName(owner.Uid)
+		who := "as user " + userName(owner.Uid)
 		if info.Mode().Perm()&0o070 != 0 {
-			who = fmt.Sprintf("as root, as user %s or in group %s", userName(owner.Uid), groupName(owner.Gid))
+			who += " or in group " + groupName(owner.Gid)
+		}
+		if os.Geteuid() == 0 { // a container can take from root what makes it more than a user like any other
+			who += ": root is without the capability DAC_OVERRIDE here"
+		} else {
+			who = "as root, " + who
 		}
 		return fmt.Sprintf("%s belongs to user %s and group %s, mode %04o: run this %s",
 			at, userName(owner.Uid), groupName(owner.Gid), info.Mode().Perm(), who)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"section.internal/contract/control"
+	"section.internal/contract/control/controltest"
 	"section.internal/contract/place"
 )
 
@@ -29,7 +31,7 @@ func absentCases() []absentCase {
 		{"killed: a stale pidfile and a dead socket", func(t *testing.T, dir string) int {
 			pid := deadPID(t)
 			write(t, place.Pidfile(dir), strconv.Itoa(pid)+"\n")
-			deadSocket(t, dir)
+			controltest.Leave(t, dir)
 			return pid
 		}, stateNotRunning, "proxyd is not running: the pidfile RUN/proxyd.pid is stale: process PID does not live, and nobody holds its lock; " +
 			"nobody listens on the control socket RUN/control.sock"},
@@ -61,20 +63,19 @@ func absentCases() []absentCase {
 			"it is about to end, or its socket was removed and it must be restarted"},
 
 		{"connections are taken and not answered", func(t *testing.T, dir string) int {
-			listenControl(t, dir)
+			controltest.Listen(t, dir)
 			return holdPidfile(t, dir)
 		}, stateHung, "proxyd hangs: process PID takes connections on RUN/control.sock but does not answer within 300ms"},
 
 		{"the same without a pidfile", func(t *testing.T, dir string) int {
-			listenControl(t, dir)
+			controltest.Listen(t, dir)
 			return 0
 		}, stateHung, "proxyd hangs: the process that listens takes connections on RUN/control.sock but does not answer within 300ms"},
 
 		{"it answers with a failure", func(t *testing.T, dir string) int {
-			serveHandler(t, dir, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(http.StatusInternalServerError)
-				fmt.Fprint(w, `{"error":"cannot count the descriptors"}`)
-			}))
+			controltest.Serve(t, dir, func(w http.ResponseWriter, _ *http.Request) {
+				controltest.Answer(w, http.StatusInternalServerError, control.Failure{Error: "cannot count the descriptors"})
+			})
 			return holdPidfile(t, dir)
 		}, stateFailing, "proxyd fails to answer: process PID says on RUN/control.sock: cannot count the descriptors"},
 	}
@@ -90,14 +91,6 @@ func justClaimed(t *testing.T, dir string) int {
 		t.Fatal(err)
 	}
 	return pid
-}
-
-// deadSocket leaves a socket behind that nobody listens on, as a killed proxyd does.
-func deadSocket(t *testing.T, dir string) {
-	t.Helper()
-	listener := listenControl(t, dir)
-	listener.(interface{ SetUnlinkOnClose(bool) }).SetUnlinkOnClose(false)
-	listener.Close()
 }
 
 func TestAbsence_SaysWhatIsWrongAndHowItIsKnown(t *testing.T) {
@@ -152,8 +145,29 @@ func TestAbsence_SaysWhoMayOpenTheSocket(t *testing.T) {
 	socket := place.ControlSocket(dir)
 	// Not 0660: the owner, who may run these tests, would be let in.
 	f(socket, 0o060, socket, "as root, as user "+me+" or in group "+group)
-	f(socket, 0o000, socket, "as root or as user "+me)
+	f(socket, 0o000, socket, "as root, as user "+me)
 	f(dir, 0o010, dir, "as root, as user "+me+" or in group "+group)
+}
+
+// Root is told what it lacks, and not to become root. Only root can become a root that lacks something.
+func TestAbsence_RootWithoutItsCapabilitiesIsToldSo(t *testing.T) {
+	if os.Getuid() != 0 {
+		return
+	}
+	dir := runDir(t)
+	serve(t, dir, control.Status{}, control.Config{})
+	socket := place.ControlSocket(dir)
+	if err := errors.Join(os.Chown(socket, 4711, 4712), os.Chmod(socket, 0o660)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := sectionctl("--run-dir", dir, "status")
+	cmd.Env = []string{playVariable + "=sectionctl without rights"}
+	code, _, stderr := finish(t, cmd)
+	want := "sectionctl: not permitted to ask proxyd: " + socket + " belongs to user 4711 and group 4712, mode 0660: " +
+		"run this as user 4711 or in group 4712: root is without the capability DAC_OVERRIDE here\n"
+	if code != 1 || stderr != want {
+		t.Errorf("exit %d, stderr %q, want %q", code, stderr, want)
+	}
 }
 
 func TestAbsence_RunDirectoryThatIsTooLongForASocketIsNamed(t *testing.T) {
