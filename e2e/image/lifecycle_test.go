@@ -152,10 +152,12 @@ func TestImage_StartedAsRootServesAsAnUnprivilegedUser(t *testing.T) {
 
 func TestImage_HealthCheckFollowsTheProxy(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, "", "--health-interval", "500ms", "--health-retries", "1", "--health-start-period", "0s")
+	// A start period of nought would mean that of the image, in which a failure does not count.
+	quick := []string{"--health-interval", "500ms", "--health-retries", "1", "--health-start-period", "1ms"}
+	h := newHouse(t, "", quick...)
 	proxydtest.Eventually(t, "the health check to say healthy", func() error { return health(h.proxyd, "healthy") })
 	// Without a network the port answers, but next-hop cannot be resolved.
-	alone := startProxyd(t, "--network", "none", "--health-interval", "500ms", "--health-retries", "1", "--health-start-period", "0s")
+	alone := startProxyd(t, append([]string{"--network", "none"}, quick...)...)
 	proxydtest.Eventually(t, "the health check to say unhealthy", func() error { return health(alone, "unhealthy") })
 }
 
