@@ -35,9 +35,8 @@ func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration) (moved int
 			}
 			break
 		}
-		dst.LimitWrite(writeWait)
 		before := p.held
-		dstErr = p.drain(dst)
+		dstErr = p.drain(dst, writeWait)
 		moved += int64(before - p.held)
 		left -= int64(before - p.held)
 		if dstErr != nil {
@@ -88,6 +87,8 @@ type pipe struct {
 	err      error
 	fillFunc func(fd uintptr) bool
 	pourFunc func(fd uintptr) bool
+	dst      *Conn         // of the drain under way
+	wait     time.Duration // that dst may take for each part
 	used     time.Time
 }
 
@@ -140,8 +141,12 @@ func (p *pipe) tryFill(fd uintptr) bool {
 	return true
 }
 
-// drain pours all that the pipe holds into dst.
-func (p *pipe) drain(dst *Conn) error {
+// drain pours all that the pipe holds into dst, which may take the time wait for each part: a peer that takes little at a time,
+// but takes it, is not cut off.
+func (p *pipe) drain(dst *Conn, wait time.Duration) error {
+	p.dst, p.wait = dst, wait
+	defer func() { p.dst = nil }()
+	dst.LimitWrite(wait)
 	for p.held > 0 {
 		err := dst.raw.Write(p.pourFunc)
 		if err == nil {
@@ -164,6 +169,7 @@ func (p *pipe) tryPour(fd uintptr) bool {
 			return true
 		}
 		p.held -= n
+		p.dst.LimitWrite(p.wait)
 	}
 	p.err = nil
 	return true

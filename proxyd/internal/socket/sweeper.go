@@ -15,6 +15,7 @@ type Sweeper struct {
 	start  time.Time
 	now    atomic.Int64 // nanoseconds since start, moved on once a tick
 	turn   atomic.Uint32
+	cut    atomic.Bool // CutAll was called
 	shards [16]shard
 	pipes  pipePool
 	stop   chan struct{}
@@ -77,6 +78,18 @@ func (s *Sweeper) add(c *Conn) {
 		c.next.prev = c
 	}
 	c.shard.head = c
+	if s.cut.Load() { // CutAll may have been here already
+		c.tcp.Close()
+	}
+}
+
+// CutAll ends all connections, and each new one as soon as it comes, while others may still read or write: they fail. All of
+// them are still to be closed by their users.
+func (s *Sweeper) CutAll() {
+	s.cut.Store(true)
+	for i := range s.shards {
+		s.shards[i].cut()
+	}
 }
 
 // remove forgets c; more than once is fine.
@@ -95,6 +108,14 @@ func (s *Sweeper) remove(c *Conn) {
 		c.shard.head = c.next
 	}
 	c.prev, c.next = nil, nil
+}
+
+func (sh *shard) cut() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for c := sh.head; c != nil; c = c.next {
+		c.tcp.Close()
+	}
 }
 
 func (sh *shard) sweep(s *Sweeper) {

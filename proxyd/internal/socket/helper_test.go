@@ -1,0 +1,129 @@
+package socket
+
+import (
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"section.internal/contract/leaktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
+
+// patience bounds what a test waits for and expects to come.
+const patience = 10 * time.Second
+
+// newSweeper returns a sweeper of its own for the test, which at its end must have given back all descriptors.
+func newSweeper(t testing.TB) *Sweeper {
+	t.Helper()
+	before := descriptors(t)
+	s := NewSweeper()
+	t.Cleanup(func() {
+		s.Close()
+		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
+	})
+	return s
+}
+
+// stoppedSweeper returns one whose clock and sweeps are the test's.
+func stoppedSweeper(t testing.TB) *Sweeper {
+	t.Helper()
+	s := &Sweeper{}
+	s.now.Store(1)
+	t.Cleanup(s.pipes.close)
+	return s
+}
+
+// advance moves the clock of a stopped sweeper on and sweeps.
+func advance(s *Sweeper, d time.Duration) {
+	s.now.Add(int64(d))
+	for i := range s.shards {
+		s.shards[i].sweep(s)
+	}
+}
+
+// pair returns a connection and its peer.
+func pair(t testing.TB, s *Sweeper) (*Conn, *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	peer, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(tcp.(*net.TCPConn), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		peer.Close()
+	})
+	peer.SetDeadline(time.Now().Add(patience))
+	return c, peer.(*net.TCPConn)
+}
+
+func send(t testing.TB, w io.Writer, text string) {
+	t.Helper()
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expect reads exactly the text.
+func expect(t testing.TB, r io.Reader, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(r, got); err != nil || string(got) != want {
+		t.Fatalf("read %q, %v; want %q", got[:n], err, want)
+	}
+}
+
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+// within returns what f returns, which must be soon.
+func within[T any](t testing.TB, f func() T) T {
+	t.Helper()
+	result := make(chan T, 1)
+	go func() { result <- f() }()
+	select {
+	case r := <-result:
+		return r
+	case <-time.After(patience):
+		t.Fatalf("nothing happened for %v", patience)
+		panic("unreachable")
+	}
+}
+
+func descriptors(t testing.TB) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, fd := range open {
+		// The poller's own descriptors come with the first connection and stay.
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && (len(to) < 10 || to[:10] != "anon_inode") {
+			n++
+		}
+	}
+	return n
+}
