@@ -38,11 +38,13 @@ build: ## the six static binaries, in bin/
 
 .PHONY: run
 run: build ## proxyd on a loopback port in front of a demonstration origin; Ctrl-C ends it
-	@go run ./e2e/demo --bin $(BIN)
+	@go build -o $(BIN)/.demo ./e2e/demo # go run would call an end by Ctrl-C a failure
+	@exec $(BIN)/.demo --bin $(BIN)
 
 .PHONY: image
-image: ## the container image; IMAGE=name:tag names it
-	docker build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) .
+image: ## the container image; IMAGE=name:tag names it, GO_IMAGE and BASE_IMAGE give other bases
+	docker build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) \
+		$(if $(GO_IMAGE),--build-arg GO_IMAGE=$(GO_IMAGE)) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
 
 .PHONY: clean
 clean: ## remove what was built
