@@ -111,18 +111,24 @@ func (p *Proxyd) BytesRead() int64 {
 	return 0
 }
 
-// EnvInt returns the number in an environment variable that scales a test, or the default.
+// EnvInt returns the number in an environment variable that scales a test, such as 1000 or 10GiB, or the default.
 func EnvInt(tb testing.TB, name string, otherwise int64) int64 {
 	tb.Helper()
 	text := os.Getenv(name)
 	if text == "" {
 		return otherwise
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n <= 0 {
-		tb.Fatalf("%s = %q: want a whole number above 0", name, text)
+	digits, unit := text, int64(1)
+	for suffix, bytes := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if rest, ok := strings.CutSuffix(text, suffix); ok {
+			digits, unit = rest, bytes
+		}
 	}
-	return n
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n <= 0 || n > (1<<62)/unit {
+		tb.Fatalf("%s = %q: want a whole number above 0, which may end in KiB, MiB or GiB", name, text)
+	}
+	return n * unit
 }
 
 // NoProcess checks that no process is left that was started on these directories.

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -75,7 +76,7 @@ var framings = []struct {
 }
 
 // TestBody_LargeOnesPassAtConstantMemory sends E2E_BODY_BYTES up and as many down at the same time, for each framing.
-// E2E_BODY_BYTES=10737418240 makes it the 10 GiB of the promise; the amount does not matter to proxyd, which is what this proves.
+// E2E_BODY_BYTES=10GiB makes it the 10 GiB of the promise; the amount does not matter to proxyd, which is what this proves.
 func TestBody_LargeOnesPassAtConstantMemory(t *testing.T) {
 	size := proxydtest.EnvInt(t, "E2E_BODY_BYTES", 256<<20)
 	for _, framing := range framings {
@@ -214,6 +215,34 @@ func echo(client *http.Client, addr string, id uint64, size int64, announceUp, a
 		return fmt.Errorf("%s for %q: %s", resp.Status, got, text)
 	}
 	return compare(resp.Body, id, size)
+}
+
+// TestBody_AQuickAnswerCostsNoConnection has the origin answer the moment it has the body: proxyd must not take the body for
+// unfinished because the answer is there before it has noticed its end. Pipelined requests behind it would be lost.
+func TestBody_AQuickAnswerCostsNoConnection(t *testing.T) {
+	proxyd := bench.Start(t, proxydtest.Options{NextHop: hello(t)})
+	for _, c := range []struct{ name, head, body string }{
+		{"length", "Content-Length: 4", "body"},
+		{"chunked", "Transfer-Encoding: chunked", "4\r\nbody\r\n0\r\n\r\n"},
+	} {
+		conn := dial(t, proxyd.Addr)
+		in := bufio.NewReader(conn)
+		for i := range 1000 {
+			// In two writes, so that the body does not come with the head.
+			fmt.Fprintf(conn, "POST /%d HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", i, c.head)
+			fmt.Fprint(conn, c.body)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("%s: request %d: %v", c.name, i, err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			if resp.StatusCode != http.StatusOK || resp.Close {
+				t.Errorf("%s: request %d, which was sent as a whole, is answered with %s and close %v", c.name, i, resp.Status, resp.Close)
+				break
+			}
+		}
+		conn.Close()
+	}
 }
 
 // TestBody_ASlowReaderHoldsNobodyUp has one client take its response at a crawl while others are served at once, and bounds
