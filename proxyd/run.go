@@ -152,6 +152,11 @@ func (p *proxy) openLogs(stdout, stderr io.Writer, closing *closers) error {
 func (p *proxy) build(closing *closers) (err error) {
 	p.sweeper = socket.NewSweeper()
 	closing.add(func() error { p.sweeper.Close(); return nil })
+	parker, err := socket.NewParker()
+	if err != nil {
+		return err
+	}
+	closing.add(func() error { parker.Close(); return nil })
 	p.nextHop, err = upstream.NewPool(p.options.nextHop, upstream.SystemLookup,
 		func() config.NextHop { return p.generations.config().NextHop }, p.sweeper, p.log)
 	if err != nil {
@@ -163,7 +168,8 @@ func (p *proxy) build(closing *closers) (err error) {
 		NextHop: p.nextHop, Log: p.access, Config: p.generations.config, Name: host,
 		Draining: func() bool { return p.clients.Draining() },
 	}
-	p.clients = downstream.NewServer(p.engine, func() config.Client { return p.generations.config().Client }, p.sweeper, p.log)
+	p.clients = downstream.NewServer(p.engine, func() config.Client { return p.generations.config().Client },
+		p.sweeper, parker, p.log)
 	return nil
 }
 

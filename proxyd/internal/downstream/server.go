@@ -27,12 +27,13 @@ type Server struct {
 	handler  Handler
 	settings func() config.Client
 	sweeper  *socket.Sweeper
+	parker   *socket.Parker
 	log      *slog.Logger
 
 	draining  atomic.Bool
 	idle      atomic.Int64
 	total     atomic.Uint64
-	serving   sync.WaitGroup // one a connection
+	serving   sync.WaitGroup // one a connection, whether it has a goroutine or is parked
 	accepting sync.WaitGroup // Serve
 
 	mu       sync.Mutex
@@ -47,8 +48,9 @@ type client struct {
 }
 
 // NewServer returns a server, whose Serve is to be called.
-func NewServer(handler Handler, settings func() config.Client, sweeper *socket.Sweeper, log *slog.Logger) *Server {
-	s := &Server{handler: handler, settings: settings, sweeper: sweeper, log: log, clients: map[*client]struct{}{}}
+func NewServer(handler Handler, settings func() config.Client, sweeper *socket.Sweeper, parker *socket.Parker,
+	log *slog.Logger) *Server {
+	s := &Server{handler: handler, settings: settings, sweeper: sweeper, parker: parker, log: log, clients: map[*client]struct{}{}}
 	s.accepting.Add(1)
 	return s
 }
@@ -90,15 +92,16 @@ func (s *Server) accept(tcp *net.TCPConn) {
 	s.total.Add(1)
 	c := &client{Conn: conn}
 	full := s.add(c)
-	s.serving.Go(func() {
-		defer s.remove(c)
+	s.serving.Add(1)
+	go func() {
 		if full {
 			s.handler.Refuse(c.Conn)
 			s.linger(c)
+			s.remove(c)
 			return
 		}
-		s.serve(c)
-	})
+		s.serve(c, s.awaitRequest(c))
+	}()
 }
 
 // add makes room for c where there are as many connections as may be, and says whether that failed.
@@ -115,8 +118,7 @@ func (s *Server) add(c *client) (full bool) {
 func (s *Server) endOneIdle() bool {
 	looked := 0
 	for c := range s.clients {
-		if s.takeIdle(c) {
-			c.Interrupt()
+		if s.endIdle(c) {
 			return true
 		}
 		if looked++; looked == 100 {
@@ -131,49 +133,109 @@ func (s *Server) remove(c *client) {
 	delete(s.clients, c)
 	s.mu.Unlock()
 	c.Close()
+	s.serving.Done()
 }
 
-// serve carries out the exchanges of one connection, one after the other.
-func (s *Server) serve(c *client) {
-	for s.awaitRequest(c) {
-		switch s.handler.Exchange(c.Conn) {
-		case exchange.Keep:
-		case exchange.Close:
-			return
+// awaited is what came of waiting for a request.
+type awaited int
+
+const (
+	came   awaited = iota // its first bytes are in the buffer
+	ended                 // none will come
+	silent                // the connection is parked; whoever wakes it goes on
+)
+
+// serve carries out the exchanges of one connection, one after the other, until it has ended or is parked.
+func (s *Server) serve(c *client, request awaited) {
+	for ; request == came; request = s.awaitRequest(c) {
+		verdict := s.handler.Exchange(c.Conn)
+		if verdict == exchange.Keep {
+			continue
+		}
+		switch verdict {
 		case exchange.Linger:
 			s.linger(c)
-			return
 		case exchange.Reset:
 			c.Reset()
-			return
 		}
+		break
+	}
+	if request != silent {
+		s.remove(c)
 	}
 }
 
+// parkAfter is how long a connection may wait for a request before it is parked: a busy client does not pay for the parking.
+const parkAfter = time.Second
+
 // awaitRequest waits for the first byte of a request. A connection that never sends one is closed without a word.
-func (s *Server) awaitRequest(c *client) bool {
+func (s *Server) awaitRequest(c *client) awaited {
 	if len(c.Buffered()) > 0 {
-		return true
+		return came
 	}
 	if s.draining.Load() {
 		return s.lastRequest(c)
 	}
+	idleTimeout := s.settings().IdleTimeout
 	c.LimitWrite(0)
-	c.LimitRead(s.settings().IdleTimeout)
+	c.LimitRead(min(parkAfter, idleTimeout))
 	s.idle.Add(1)
 	c.idle.Store(true)
 	if s.draining.Load() && s.takeIdle(c) { // Drain may have looked before we said that we idle
 		return s.lastRequest(c)
 	}
 	err := c.Fill(1)
+	if err == socket.ErrTimeout && idleTimeout > parkAfter {
+		c.LimitRead(idleTimeout - parkAfter)
+		if s.park(c) {
+			return silent
+		}
+		err = c.Fill(1)
+	}
+	return s.awoken(c, err)
+}
+
+// park has the parker watch c, and says whether it does.
+func (s *Server) park(c *client) bool {
+	err := s.parker.Park(c.Conn, func() {
+		go func() { s.serve(c, s.awoken(c, c.Fill(1))) }()
+	})
+	if err != nil {
+		s.log.Warn("an idle connection keeps its goroutine", "error", err)
+		return false
+	}
+	if !c.idle.Load() {
+		s.parker.Unpark(c.Conn) // whoever wants the connection to end may have looked for it before it was parked
+	}
+	return true
+}
+
+// awoken says what it means that the wait for a request has ended with err.
+func (s *Server) awoken(c *client, err error) awaited {
 	if s.takeIdle(c) {
-		return err == nil
+		if err != nil {
+			return ended
+		}
+		return came
 	}
 	// Somebody wants this connection to end, and holds the lock until it is interrupted.
 	s.mu.Lock()
-	s.mu.Unlock() //nolint:staticcheck // only to wait
 	c.Resume()
-	return err == nil || s.lastRequest(c)
+	s.mu.Unlock()
+	if err == nil {
+		return came
+	}
+	return s.lastRequest(c)
+}
+
+// endIdle ends the wait of c, if it waits for a request. The lock must be held.
+func (s *Server) endIdle(c *client) bool {
+	if !s.takeIdle(c) {
+		return false
+	}
+	c.Interrupt()
+	s.parker.Unpark(c.Conn)
+	return true
 }
 
 // takeIdle ends the idling of c, and says whether it did: the connection's own goroutine and one that wants it to end may both
@@ -188,9 +250,12 @@ func (s *Server) takeIdle(c *client) bool {
 
 // lastRequest says whether a request came just as the connection was to be ended: it is still answered. It waits for one for
 // the shortest time that the sweeper knows.
-func (s *Server) lastRequest(c *client) bool {
+func (s *Server) lastRequest(c *client) awaited {
 	c.LimitRead(time.Nanosecond)
-	return c.Fill(1) == nil
+	if c.Fill(1) != nil {
+		return ended
+	}
+	return came
 }
 
 const (
@@ -232,19 +297,17 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 		s.listener.SetDeadline(time.Now().Add(lastAccepts))
 	}
 	for c := range s.clients {
-		if s.takeIdle(c) {
-			c.Interrupt()
-		}
+		s.endIdle(c)
 	}
 	s.mu.Unlock()
-	ended := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
 		s.accepting.Wait()
 		s.serving.Wait()
-		close(ended)
+		close(done)
 	}()
 	select {
-	case <-ended:
+	case <-done:
 		return 0
 	case <-ctx.Done():
 	}
@@ -254,7 +317,7 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 		c.Cut()
 	}
 	s.mu.Unlock()
-	<-ended
+	<-done
 	return cut
 }
 

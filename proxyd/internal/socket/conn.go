@@ -45,6 +45,7 @@ type Conn struct {
 
 	readBy, writeBy atomic.Int64 // until when, on the sweeper's clock; 0: without limit
 	interrupted     atomic.Bool
+	parker          atomic.Pointer[Parker] // that it is parked at
 
 	sweeper    *Sweeper
 	shard      *shard

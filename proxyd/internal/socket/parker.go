@@ -57,15 +57,14 @@ func (p *Parker) Park(c *Conn, wake func()) error {
 		return err
 	}
 	p.mu.Lock()
-	p.parked[fd] = parked{c, wake}
-	p.mu.Unlock()
-	c.parker.Store(p)
+	defer p.mu.Unlock()
 	event := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLONESHOT, Fd: fd}
-	err := p.control(syscall.EPOLL_CTL_ADD, fd, &event)
-	if err != nil && p.take(fd) == nil {
-		return nil // it was woken in the meantime all the same
+	if err := p.control(syscall.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return err
 	}
-	return err
+	p.parked[fd] = parked{c, wake}
+	c.parker.Store(p)
+	return nil
 }
 
 // Unpark wakes c if it is parked.
@@ -85,13 +84,13 @@ func (p *Parker) wake(fd int32) {
 // take ends the parking of fd, and returns what is to be called: of those who take, one gets it.
 func (p *Parker) take(fd int32) func() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	entry, ok := p.parked[fd]
-	delete(p.parked, fd)
-	p.mu.Unlock()
 	if !ok {
 		return nil
 	}
-	p.control(syscall.EPOLL_CTL_DEL, fd, nil) // fails when Park has not come as far as to add it
+	delete(p.parked, fd)
+	p.control(syscall.EPOLL_CTL_DEL, fd, nil)
 	entry.conn.parker.Store(nil)
 	return entry.wake
 }

@@ -124,6 +124,9 @@ func (sh *shard) sweep(s *Sweeper) {
 	for c := sh.head; c != nil; c = c.next {
 		if s.passed(c.readBy.Load()) {
 			c.tcp.SetReadDeadline(longAgo)
+			if p := c.parker.Load(); p != nil {
+				p.Unpark(c)
+			}
 		}
 		if s.passed(c.writeBy.Load()) {
 			c.tcp.SetWriteDeadline(longAgo)
