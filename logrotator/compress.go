@@ -70,14 +70,15 @@ func (r rotation) writeCopy(ctx context.Context, file *os.File, path string) (er
 	} else if after.Size() != info.Size() {
 		return fmt.Errorf("it grew meanwhile: a process that is no proxyd writes to it")
 	}
-	owner := info.Sys().(*syscall.Stat_t)
-	_ = out.Chown(int(owner.Uid), int(owner.Gid)) // the next run needs rights in the directory only, whoever owns the copy
 	if err := out.Chmod(info.Mode().Perm()); err != nil {
 		return err
 	}
 	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
 		return err
 	}
+	// Last, because root without the capability FOWNER may not do the above to the file of another.
+	owner := info.Sys().(*syscall.Stat_t)
+	_ = out.Chown(int(owner.Uid), int(owner.Gid)) // the next run needs rights in the directory only, whoever owns the copy
 	return out.Sync()
 }
 

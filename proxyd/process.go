@@ -49,13 +49,11 @@ func (u *unprivileged) makeDir(dir string) error {
 	if u == nil {
 		return nil
 	}
-	if err := u.hand(dir); err != nil {
-		return err
-	}
+	// First, because root without the capability FOWNER may not do it to the directory of another; at a restart it is done already.
 	if err := os.Chmod(dir, 0o775|fs.ModeSetgid); err != nil && !errors.Is(err, syscall.EPERM) {
 		return fmt.Errorf("cannot open the directory %s to the group of root: %w", dir, err)
 	}
-	return nil
+	return u.hand(dir)
 }
 
 // hand makes the user the owner of path, if it exists.
