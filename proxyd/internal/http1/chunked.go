@@ -2,7 +2,7 @@ package http1
 
 import "bytes"
 
-// maxExtension bounds the extensions of one chunk: nobody reads them, and an endless one would hold the connection.
+// maxExtension bounds the line of one chunk's size and extensions: nobody reads them, and an endless one would hold the connection.
 const maxExtension = 1 << 10
 
 // Chunks follows the framing of a chunked body (RFC 9112 section 7.1) over bytes that come in pieces of any size. The zero
@@ -31,38 +31,35 @@ func (c *Chunks) Advance(b []byte) (n int, err error) {
 		}
 		n = 2
 	}
-	line := b[n:]
-	eol := bytes.IndexByte(line, '\n')
-	if eol < 0 {
-		if len(line) > maxExtension {
+	line, end := b[n:], bytes.IndexByte(b[n:], '\n')
+	if end >= 0 {
+		line = line[:end]
+	}
+	// What is wrong already need not wait for the end of the line; so a broken line is refused for the same reason in pieces of
+	// any size.
+	size, digits, err := chunkSize(line)
+	switch {
+	case err != nil:
+		return 0, err
+	case len(line) > maxExtension:
+		return 0, errChunkExtension
+	case end < 0:
+		return 0, nil
+	case digits == 0 || line[end-1] != '\r':
+		return 0, errChunkSize
+	}
+	if rest := line[digits : end-1]; len(rest) > 0 {
+		// White space may stand before an extension, but not in its place.
+		extension := trim(rest)
+		if len(extension) == 0 || extension[0] != ';' {
+			return 0, errChunkSize
+		}
+		if !all(extension, valueByte) {
 			return 0, errChunkExtension
 		}
-		// What is wrong already need not wait for the end of the line.
-		if _, _, err := chunkSize(line); err != nil {
-			return 0, err
-		}
-		return 0, nil
-	}
-	if eol == 0 || line[eol-1] != '\r' {
-		return 0, errChunkSize
-	}
-	if eol > maxExtension {
-		return 0, errChunkExtension
-	}
-	size, digits, err := chunkSize(line[:eol-1])
-	if err != nil {
-		return 0, err
-	}
-	if digits == 0 {
-		return 0, errChunkSize
-	}
-	if extension := trim(line[digits : eol-1]); len(extension) > 0 && extension[0] != ';' || len(extension) == 0 && digits != eol-1 {
-		return 0, errChunkSize
-	} else if !all(extension, valueByte) {
-		return 0, errChunkExtension
 	}
 	c.Left, c.Done, c.started = size, size == 0, true
-	return n + eol + 1, nil
+	return n + end + 1, nil
 }
 
 // Took tells that n bytes of data were taken.

@@ -32,6 +32,7 @@ var (
 	errLengthInvalid    = &Error{httpcache.BadFraming, "Content-Length is not a number of bytes"}
 	errCodingOld        = &Error{httpcache.BadFraming, "HTTP/1.0 has no Transfer-Encoding"}
 	errCodingOrder      = &Error{httpcache.BadFraming, "chunked is not the last transfer coding, or not the only one of its kind"}
+	errCodingEmpty      = &Error{httpcache.BadFraming, "Transfer-Encoding has an empty element"}
 	errCodingUnknown    = &Error{httpcache.UnknownCoding, "a transfer coding other than chunked"}
 	errExpect           = &Error{httpcache.UnknownExpectation, "an expectation other than 100-continue"}
 	errChunkSize        = &Error{httpcache.BadBody, "a chunk size is not a hexadecimal number in its own line"}

@@ -72,7 +72,7 @@ const (
 	tokenByte  = 1 << iota
 	valueByte  // may stand in a field value: visible, space, tab, obs-text
 	targetByte // may stand in a request target: visible, no fragment
-	hostByte   // may stand in a Host: of a registered name, an address, a port
+	nameByte   // may stand in the name of a host
 )
 
 var classes = func() (table [256]uint8) {
@@ -88,8 +88,8 @@ var classes = func() (table [256]uint8) {
 		if c > ' ' && c < 0x7f && c != '#' {
 			table[b] |= targetByte
 		}
-		if alnum || bytes.IndexByte([]byte("-._~%!$&'()*+,;=:[]"), c) >= 0 {
-			table[b] |= hostByte
+		if alnum || bytes.IndexByte([]byte("-._~%!$&'()*+,;="), c) >= 0 {
+			table[b] |= nameByte
 		}
 	}
 	return table
@@ -185,21 +185,30 @@ func nominate(fields []Field, name []byte) {
 			switch f.Kind {
 			case Host, ContentLength, ContentType, Date, Expect, Via, XForwardedFor, XForwardedProto, TrueClientIP, SectionIOID:
 			default:
-				f.Hop = !isProtected(name)
+				f.Hop = !isOneOf(name, notNominated[:])
 			}
 		}
 	}
 }
 
-// isProtected says whether a field without a Kind of its own is end to end whatever Connection says.
-func isProtected(name []byte) bool {
-	for _, p := range [...]string{"authorization", "cache-control", "cookie", "set-cookie", "age", "vary", "etag", "expires", "range",
-		"content-range", "content-encoding", "location", "forwarded"} {
-		if equalFold(name, p) {
+// notNominated are the fields without a Kind of their own that are end to end whatever Connection says. A name that ends in "-"
+// stands for all that begin with it.
+var notNominated = [...]string{"age", "authorization", "cache-control", "content-encoding", "content-range", "cookie", "etag", "expires",
+	"forwarded", "location", "range", "section-", "set-cookie", "vary", "x-forwarded-", "x-real-ip"}
+
+// notInTrailers are the fields without a Kind of their own that frame, route or modify a message, say who sent it, or must be
+// known before its body (RFC 9110 section 6.5.1; RFC 7230 section 4.1.2 has the list).
+var notInTrailers = [...]string{"age", "authorization", "cache-control", "content-encoding", "content-range", "cookie", "expires", "forwarded",
+	"if-", "location", "max-forwards", "pragma", "proxy-", "range", "retry-after", "section-", "set-cookie", "vary", "warning",
+	"www-authenticate", "x-forwarded-", "x-real-ip"}
+
+func isOneOf(name []byte, list []string) bool {
+	for _, s := range list {
+		if equalFold(name, s) || s[len(s)-1] == '-' && len(name) > len(s) && equalFold(name[:len(s)], s) {
 			return true
 		}
 	}
-	return len(name) > len("section-io-") && equalFold(name[:len("section-io-")], "section-io-")
+	return false
 }
 
 // tokens yields the elements of a comma-separated list, without the empty ones.

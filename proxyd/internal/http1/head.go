@@ -7,6 +7,7 @@ package http1
 
 import (
 	"bytes"
+	"net/netip"
 
 	"section.internal/contract/httpcache"
 )
@@ -105,8 +106,9 @@ func ParseRequest(head []byte, r *Request) error {
 			r.Continue = r.Minor >= 1
 		case Upgrade:
 			for protocol := range tokens(field.Value) {
+				name, _, _ := bytes.Cut(protocol, []byte{'/'})
 				upgrades = true
-				h2c = h2c || equalFold(protocol, "h2c")
+				h2c = h2c || equalFold(name, "h2c")
 			}
 		case TE:
 			for coding := range tokens(field.Value) {
@@ -214,35 +216,49 @@ func parseVersion(v []byte) (minor int, err error) {
 }
 
 // validHost says whether h is a host with an optional port (RFC 3986 section 3.2.2). An empty one is allowed: the target has no
-// authority (RFC 9112 section 3.2).
+// authority (RFC 9112 section 3.2). A port without a host is not (RFC 9110 section 4.2.1).
 func validHost(h []byte) bool {
-	if !all(h, hostByte) {
-		return false
-	}
-	rest := h
 	if len(h) > 0 && h[0] == '[' {
 		end := bytes.IndexByte(h, ']')
-		if end < 2 {
-			return false
-		}
-		rest = h[end+1:]
+		return end > 0 && isIPv6(h[1:end]) && validPort(h[end+1:])
 	}
-	if bytes.IndexByte(rest, '[') >= 0 || bytes.IndexByte(rest, ']') >= 0 {
-		return false
+	name, port := h, []byte(nil)
+	if colon := bytes.IndexByte(h, ':'); colon >= 0 {
+		name, port = h[:colon], h[colon:]
 	}
-	colon := bytes.IndexByte(rest, ':')
-	if colon < 0 {
-		return len(rest) == 0 || len(rest) == len(h)
+	return all(name, nameByte) && validEscapes(name) && validPort(port) && (len(name) > 0 || len(port) == 0)
+}
+
+// isIPv6 says whether b is an IPv6 address without a zone. It allocates, but next to nobody asks for a host in this form.
+func isIPv6(b []byte) bool {
+	addr, err := netip.ParseAddr(string(b))
+	return err == nil && addr.Is6() && addr.Zone() == ""
+}
+
+// validPort says whether b is empty or a colon and digits, if any.
+func validPort(b []byte) bool {
+	if len(b) == 0 {
+		return true
 	}
-	if colon > 0 && len(rest) != len(h) {
-		return false
-	}
-	for _, c := range rest[colon+1:] {
+	for _, c := range b[1:] {
 		if !isDigit(c) {
 			return false
 		}
 	}
-	return true
+	return b[0] == ':'
+}
+
+// validEscapes says whether each % has two hexadecimal digits behind it.
+func validEscapes(b []byte) bool {
+	for {
+		i := bytes.IndexByte(b, '%')
+		if i < 0 {
+			return true
+		}
+		if b = b[i+1:]; len(b) < 2 || !isHex(b[0]) || !isHex(b[1]) {
+			return false
+		}
+	}
 }
 
 // Response is a parsed response head.
@@ -380,14 +396,18 @@ func (f *framing) add(field *Field, minor int) error {
 		f.chunked = true
 		return nil
 	}
-	last := []byte(nil)
+	last, codings := []byte(nil), 0
 	for coding := range tokens(field.Value) {
 		if equalFold(last, "chunked") {
 			return errCodingOrder
 		}
 		last = coding
+		codings++
 	}
-	if equalFold(last, "chunked") || f.response {
+	switch {
+	case equalFold(last, "chunked") && codings == 1:
+		return errCodingEmpty
+	case equalFold(last, "chunked") || f.response:
 		return errCodingUnknown
 	}
 	return errCodingOrder
@@ -411,18 +431,15 @@ func parseLength(b []byte) (n int64, ok bool) {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
+func isHex(c byte) bool { return isDigit(c) || lower(c) >= 'a' && lower(c) <= 'f' }
+
 // ParseTrailers parses a trailer section that HeadEnd has found complete. Fields that must not stand there are marked as Hop
 // (RFC 9110 section 6.5.1).
 func ParseTrailers(section []byte, fields []Field) ([]Field, error) {
 	fields, err := parseFields(section, fields[:0])
 	for i := range fields {
 		f := &fields[i]
-		switch f.Kind {
-		case Other, SectionIOTag:
-			f.Hop = isProtected(f.Name)
-		default:
-			f.Hop = true
-		}
+		f.Hop = f.Kind != Other || isOneOf(f.Name, notInTrailers[:])
 	}
 	return fields, err
 }
