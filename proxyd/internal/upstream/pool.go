@@ -2,6 +2,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type Pool struct {
 	settings func() config.NextHop
 	sweeper  *socket.Sweeper
 	log      *slog.Logger
+	ctx      context.Context // of all that runs or waits
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 
@@ -67,12 +69,14 @@ func NewPool(name string, lookup Lookup, settings func() config.NextHop, sweeper
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
-	p.running.Go(func() { p.resolver.run(ctx) })
-	p.running.Go(func() { p.tidy(ctx) })
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.running.Go(func() { p.resolver.run(p.ctx) })
+	p.running.Go(func() { p.tidy(p.ctx) })
 	return p, nil
 }
+
+// Abort makes each Get that waits fail, and each later one that would have to wait. Close is still to be called.
+func (p *Pool) Abort() { p.cancel() }
 
 // Close ends all idle connections; those handed out end when they are given back.
 func (p *Pool) Close() {
@@ -106,13 +110,16 @@ func (p *Pool) Get(fresh bool) (*Conn, error) {
 		}
 	}
 	settings := p.settings()
-	ctx, cancel := context.WithTimeout(context.Background(), settings.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(p.ctx, settings.ConnectTimeout)
 	defer cancel()
 	c, err := p.reserve(ctx, settings.MaxConnections, fresh)
-	if err != nil || c != nil && !fresh {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
 	if c != nil {
+		if !fresh && !c.Ended() {
+			return c, nil
+		}
 		c.Close() // it only makes room
 	}
 	c, err = p.connect(ctx)
@@ -126,6 +133,11 @@ func (p *Pool) Get(fresh bool) (*Conn, error) {
 func (p *Pool) takeIdle() *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.newestIdle()
+}
+
+// newestIdle takes the connection that was used last out of the idle ones. p.mu is held.
+func (p *Pool) newestIdle() *Conn {
 	n := len(p.idle)
 	if n == 0 {
 		return nil
@@ -137,8 +149,8 @@ func (p *Pool) takeIdle() *Conn {
 	return c
 }
 
-// reserve counts one more connection as open, or waits for another's end when there are as many as may be. It may be handed a
-// connection that somebody has given back in the meantime, unless that is forbidden.
+// reserve counts one more connection as open, or waits for another's end when there are as many as may be. Then it may return a
+// connection that somebody has given back, which is already counted: to be used, or to be ended for a new one.
 func (p *Pool) reserve(ctx context.Context, limit int64, fresh bool) (*Conn, error) {
 	p.mu.Lock()
 	if int64(p.open) < limit {
@@ -151,8 +163,12 @@ func (p *Pool) reserve(ctx context.Context, limit int64, fresh bool) (*Conn, err
 		c := p.idle[0]
 		p.idle = slices.Delete(p.idle, 0, 1)
 		p.mu.Unlock()
-		c.Close()
-		return nil, nil
+		return c, nil
+	}
+	if c := p.newestIdle(); c != nil {
+		// It was given back since we looked: nobody will do so again for us.
+		p.mu.Unlock()
+		return c, nil
 	}
 	turn := make(chan *Conn, 1)
 	p.waiting = append(p.waiting, turn)
@@ -246,6 +262,10 @@ func (p *Pool) connectAny(ctx context.Context, addrs []netip.AddrPort) (*Conn, e
 	var first error
 	addrs = p.inOrder(addrs)
 	for i, addr := range addrs {
+		if err := ctx.Err(); err != nil { // no fault of this address
+			first = cmp.Or(first, err)
+			break
+		}
 		c, err := p.connectTo(ctx, addr, len(addrs)-i)
 		if err == nil {
 			return c, nil
@@ -253,9 +273,8 @@ func (p *Pool) connectAny(ctx context.Context, addrs []netip.AddrPort) (*Conn, e
 		if first == nil {
 			first = err
 		}
-		p.noteFailed(addr, err)
-		if ctx.Err() != nil {
-			break
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			p.noteFailed(addr, err)
 		}
 	}
 	return nil, p.explain(first)

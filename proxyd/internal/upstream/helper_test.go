@@ -1,0 +1,236 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"section.internal/contract/config"
+	"section.internal/contract/httpcache"
+	"section.internal/contract/leaktest"
+	"section.internal/proxyd/internal/socket"
+)
+
+func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
+
+// patience bounds what a test waits for and expects to come.
+const patience = 10 * time.Second
+
+// origin listens on some loopback addresses at one port and hands out what it accepts. At the test's end all descriptors that
+// were opened since must have been given back.
+type origin struct {
+	port     uint16
+	addrs    []netip.Addr
+	accepted chan *net.TCPConn
+}
+
+func newOrigin(t testing.TB, addrs ...string) *origin {
+	t.Helper()
+	o := &origin{accepted: make(chan *net.TCPConn, 100)}
+	before := descriptors(t)
+	t.Cleanup(func() {
+		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
+	})
+	var accepting sync.WaitGroup
+	var listeners []net.Listener
+	t.Cleanup(func() {
+		for _, l := range listeners {
+			l.Close()
+		}
+		accepting.Wait()
+		for len(o.accepted) > 0 {
+			(<-o.accepted).Close()
+		}
+	})
+	for _, addr := range addrs {
+		l, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParseAddr(addr), o.port).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners = append(listeners, l)
+		at := l.Addr().(*net.TCPAddr).AddrPort()
+		o.port, o.addrs = at.Port(), append(o.addrs, at.Addr())
+		accepting.Go(func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				o.accepted <- c.(*net.TCPConn)
+			}
+		})
+	}
+	return o
+}
+
+func (o *origin) name() string { return net.JoinHostPort("next-hop.test", strconv.Itoa(int(o.port))) }
+
+// accept returns the next connection that came in.
+func (o *origin) accept(t testing.TB) *net.TCPConn {
+	t.Helper()
+	select {
+	case c := <-o.accepted:
+		t.Cleanup(func() { c.Close() })
+		return c
+	case <-time.After(patience):
+		t.Fatal("no connection came in")
+		return nil
+	}
+}
+
+// lookup is a name server.
+type lookup struct {
+	mu    sync.Mutex
+	addrs []netip.Addr
+	err   error
+	asked int
+}
+
+func (l *lookup) look(ctx context.Context, host string) ([]netip.Addr, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked++
+	if host != "next-hop.test" {
+		return nil, errors.New("asked for " + host)
+	}
+	return l.addrs, l.err
+}
+
+func (l *lookup) set(err error, addrs ...netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.addrs, l.err = addrs, err
+}
+
+func (l *lookup) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked
+}
+
+func testSettings() config.NextHop {
+	s := config.Default().NextHop
+	s.ConnectTimeout = patience
+	s.ResolveEvery = time.Hour
+	return s
+}
+
+// newPool returns a pool for the addresses of o, which at the test's end must have given back all places.
+func newPool(t testing.TB, o *origin, settings config.NextHop) *Pool {
+	t.Helper()
+	return newPoolAt(t, o.name(), (&lookup{addrs: o.addrs}).look, settings, slog.New(slog.DiscardHandler))
+}
+
+func newPoolAt(t testing.TB, name string, look Lookup, settings config.NextHop, log *slog.Logger) *Pool {
+	t.Helper()
+	sweeper := socket.NewSweeper()
+	p, err := NewPool(name, look, func() config.NextHop { return settings }, sweeper, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Close()
+		sweeper.Close()
+		eventually(t, "all places are given back", func() bool { return p.Status().Open == 0 })
+	})
+	return p
+}
+
+func get(t testing.TB, p *Pool, fresh bool) *Conn {
+	t.Helper()
+	c, err := p.Get(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// connect returns a new connection and its peer.
+func connect(t testing.TB, p *Pool, o *origin) (*Conn, *net.TCPConn) {
+	t.Helper()
+	c := get(t, p, true)
+	return c, o.accept(t)
+}
+
+// getLater starts a Get and returns when it waits for a place.
+func getLater(t testing.TB, p *Pool, fresh bool) <-chan got {
+	t.Helper()
+	waiting := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.waiting)
+	}
+	before := waiting()
+	result := make(chan got, 1)
+	go func() {
+		c, err := p.Get(fresh)
+		result <- got{c, err}
+	}()
+	eventually(t, "Get waits", func() bool { return waiting() > before })
+	return result
+}
+
+type got struct {
+	*Conn
+	err error
+}
+
+func wait(t testing.TB, result <-chan got) got {
+	t.Helper()
+	select {
+	case g := <-result:
+		return g
+	case <-time.After(patience):
+		t.Fatal("Get did not return")
+		return got{}
+	}
+}
+
+// wantReason expects an *Error with this reason, whose text holds the words.
+func wantReason(t testing.TB, err error, reason httpcache.Reason, words ...string) {
+	t.Helper()
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Reason != reason {
+		t.Errorf("%v (%T); want the reason %s", err, err, reason)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%q does not say %q", err, w)
+		}
+	}
+}
+
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+func descriptors(t testing.TB) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, fd := range open {
+		// The poller's own descriptors come with the first connection and stay.
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && !strings.HasPrefix(to, "anon_inode") {
+			n++
+		}
+	}
+	return n
+}
