@@ -85,6 +85,7 @@ type Proxyd struct {
 
 	tb      testing.TB
 	cmd     *exec.Cmd
+	stdout  *lockedBuffer
 	stderr  *lockedBuffer
 	ended   chan struct{} // closed when the process has been waited for
 	control *http.Client
@@ -117,8 +118,8 @@ func (b *Bench) Launch(tb testing.TB, o Options) *Proxyd {
 	args := o.Dirs.Flags(place.ConfigDir, place.LogDir, place.RunDir)
 	args = append(args, "--"+place.Listen.Flag, o.Listen, "--"+place.NextHop.Flag, o.NextHop)
 	cmd := b.Command(tb, "proxyd", append(args, o.Flags...)...)
-	p := &Proxyd{Dirs: *o.Dirs, tb: tb, cmd: cmd, stderr: &lockedBuffer{}, ended: make(chan struct{})}
-	cmd.Stderr = p.stderr
+	p := &Proxyd{Dirs: *o.Dirs, tb: tb, cmd: cmd, stdout: &lockedBuffer{}, stderr: &lockedBuffer{}, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
 	// If the test process is killed, its proxyd must not outlive it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if o.UID != 0 && os.Getuid() == 0 {
@@ -307,6 +308,9 @@ func (p *Proxyd) CheckFiles() {
 
 // Stderr returns what proxyd has written to stderr so far.
 func (p *Proxyd) Stderr() string { return p.stderr.String() }
+
+// Stdout returns what proxyd has written to stdout so far.
+func (p *Proxyd) Stdout() string { return p.stdout.String() }
 
 func (p *Proxyd) running() bool {
 	select {

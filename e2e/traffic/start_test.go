@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"section.internal/contract/place"
 	"section.internal/e2e/proxydtest"
@@ -215,6 +217,39 @@ func TestStart_NextHopComesLater(t *testing.T) {
 	go server.Serve(l)
 	defer server.Close()
 	mustSay(t, proxyd.Addr, "here")
+}
+
+// TestNextHop_ThatTakesNoConnectionIs504 fills the queue of a listener that nobody accepts from, so that further connections
+// are neither taken nor refused.
+func TestNextHop_ThatTakesNoConnectionIs504(t *testing.T) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for full := false; !full; {
+		c, err := net.DialTimeout("tcp", addr, 300*time.Millisecond)
+		if full = err != nil; !full {
+			defer c.Close()
+		}
+	}
+	proxyd := bench.Start(t, proxydtest.Options{NextHop: addr, Config: "[next_hop]\nconnect_timeout = \"300ms\"\n"})
+	resp, err := proxydtest.Client(t).Get("http://" + proxyd.Addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if want := `proxyd; error=connection_timeout; details="next_hop_connect_timeout"`; resp.StatusCode != 504 || resp.Header.Get("Proxy-Status") != want {
+		t.Errorf("%s, Proxy-Status %q: want 504 and %q", resp.Status, resp.Header.Get("Proxy-Status"), want)
+	}
 }
 
 // TestStart_AllAddressesOfNextHopAreUsed uses localhost, which on most machines has an address of each family: the origin

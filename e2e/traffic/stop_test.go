@@ -130,6 +130,36 @@ func TestLog_IsAtMostASecondLate(t *testing.T) {
 	}
 }
 
+// TestLog_GoesWhereTheConfigSays: to files, to stdout, to both; the same line in each, and a reload changes it.
+func TestLog_GoesWhereTheConfigSays(t *testing.T) {
+	proxyd := bench.Start(t, proxydtest.Options{NextHop: hello(t), Config: "[log]\nto = \"stdout\"\n"})
+	if _, err := os.Stat(place.AccessLog(proxyd.Log)); !os.IsNotExist(err) {
+		t.Errorf("there is an access log although it goes to stdout: %v", err)
+	}
+	mustSay(t, proxyd.Addr, "hello")
+	proxydtest.Eventually(t, "the line on stdout", func() error {
+		if !strings.Contains(proxyd.Stdout(), `"seq":"1"`) {
+			return fmt.Errorf("stdout is %q", proxyd.Stdout())
+		}
+		return nil
+	})
+	proxyd.WriteConfig(t, "[log]\nto = \"both\"\n")
+	bench.Silent(t, "deploy", proxyd.Flags(place.ConfigDir, place.RunDir)...)
+	mustSay(t, proxyd.Addr, "hello")
+	proxyd.AwaitLogged(t, 1)
+	proxyd.WriteConfig(t, "[log]\nto = \"files\"\n")
+	bench.Silent(t, "deploy", proxyd.Flags(place.ConfigDir, place.RunDir)...)
+	mustSay(t, proxyd.Addr, "hello")
+	proxyd.Stop()
+	if n := strings.Count(proxyd.Stdout(), "\n"); n != 2 {
+		t.Errorf("stdout has %d lines, want the first two\n%s", n, proxyd.Stdout())
+	}
+	lines := proxyd.AccessLog(t)
+	if len(lines) != 2 || lines[0]["seq"] != "2" || lines[1]["seq"] != "3" {
+		t.Errorf("the file holds %v, want seq 2 and 3", lines)
+	}
+}
+
 // TestSignal_USR1ReopensTheLogs: what is written after the signal is in a new file.
 func TestSignal_USR1ReopensTheLogs(t *testing.T) {
 	proxyd := bench.Start(t, proxydtest.Options{NextHop: hello(t)})
