@@ -1,6 +1,9 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Kind is the name of a field that the engine has to know; every other field is Other.
 type Kind uint8
@@ -104,6 +107,27 @@ func all(b []byte, class uint8) bool {
 	return true
 }
 
+// validValue says whether b may be a field's value: like all(b, valueByte), eight bytes at a time, since most of a head is values.
+func validValue(b []byte) bool {
+	if len(b) < 8 {
+		return all(b, valueByte)
+	}
+	found := controls(binary.LittleEndian.Uint64(b[len(b)-8:]))
+	for i := 0; i+8 <= len(b); i += 8 {
+		found |= controls(binary.LittleEndian.Uint64(b[i:]))
+	}
+	return found == 0 || all(b, valueByte) // of the control bytes, a tab may be there
+}
+
+// controls is not 0 when one of the eight bytes of w is below 0x20 or is 0x7f. Subtracting n from each byte borrows into its top
+// bit where the byte was below n and had no top bit of its own; the lowest such byte is always right, so that none is missed
+// and none is found where there is none.
+func controls(w uint64) uint64 {
+	const each, top = 0x0101010101010101, 0x8080808080808080
+	del := w ^ 0x7f*each
+	return ((w-0x20*each)&^w | (del-each)&^del) & top
+}
+
 // IsToken says whether b is a token (RFC 9110 section 5.6.2).
 func IsToken(b []byte) bool { return len(b) > 0 && all(b, tokenByte) }
 
@@ -117,17 +141,19 @@ func parseFields(section []byte, fields []Field) ([]Field, error) {
 		if len(line) == 0 {
 			return fields, nil
 		}
-		colon := bytes.IndexByte(line, ':')
-		if colon < 0 {
-			return fields, errNoColon
+		colon := 0
+		for colon < len(line) && classes[line[colon]]&tokenByte != 0 {
+			colon++
 		}
-		name := line[:colon]
-		if !IsToken(name) {
+		if colon == 0 || colon == len(line) || line[colon] != ':' {
+			if bytes.IndexByte(line, ':') < 0 {
+				return fields, errNoColon
+			}
 			// White space before the colon and obs-fold end here as well (RFC 9112 sections 5.1 and 5.2).
 			return fields, errFieldName
 		}
-		value := trim(line[colon+1:])
-		if !all(value, valueByte) {
+		name, value := line[:colon], trim(line[colon+1:])
+		if !validValue(value) {
 			return fields, errFieldValue
 		}
 		if len(fields) == maxFields {
