@@ -34,7 +34,7 @@ func (x *exchange) await() *failure {
 			x.headAt = time.Now()
 			return nil
 		case x.resp.Status == 101:
-			if !x.req.Upgrade || !x.resp.Upgrade || x.upload.running() {
+			if !x.req.Upgrade || !x.resp.Upgrade || x.req.Body != http1.None && (x.unread() || !x.endUpload()) {
 				return x.badResponse(errUnaskedUpgrade)
 			}
 			x.headAt = time.Now()

@@ -15,7 +15,7 @@ func (x *exchange) deliver() Verdict {
 	r := &x.resp
 	unframed := r.Body == http1.Chunked || r.Body == http1.UntilClose
 	chunked := unframed && x.req.Minor >= 1
-	x.closing = !x.req.KeepAlive || unframed && !chunked || x.upload.running() || x.engine.Draining()
+	x.closing = !x.req.KeepAlive || unframed && !chunked || x.unread() || x.engine.Draining()
 	x.appendResponse(chunked)
 	x.status = r.Status
 	nextHop := &x.config.NextHop
@@ -30,15 +30,15 @@ func (x *exchange) deliver() Verdict {
 	if !complete {
 		return x.cutOff(&body)
 	}
-	unread := x.upload != nil && x.stopUpload()
-	if r.KeepAlive && !unread && len(x.up.Buffered()) == 0 {
+	uploaded := x.endUpload()
+	if r.KeepAlive && uploaded && len(x.up.Buffered()) == 0 {
 		x.engine.NextHop.Put(x.up)
 	} else {
 		x.engine.NextHop.Discard(x.up)
 	}
 	x.up = nil
 	switch {
-	case unread || x.closing && len(x.client.Buffered()) > 0:
+	case x.unread() || x.closing && len(x.client.Buffered()) > 0:
 		return Linger
 	case x.closing:
 		return Close
@@ -80,7 +80,7 @@ func (x *exchange) cutOff(body *relay) Verdict {
 		}
 	}
 	x.failed = true
-	x.stopUpload()
+	x.endUpload()
 	x.engine.NextHop.Discard(x.up)
 	x.up = nil
 	if body.body != http1.Length && !body.chunked {

@@ -168,7 +168,7 @@ func (x *exchange) idempotent() bool {
 func (x *exchange) record() {
 	r := accesslog.Record{
 		Time: x.start, Taken: time.Since(x.start),
-		Request: x.req.Line, Target: x.req.Target, Status: x.status,
+		Request: x.req.Line, Target: x.req.Path, Status: x.status,
 		Bytes: x.bytes, BodyBytes: x.bodyBytes, BytesIn: x.bytesIn,
 		Host: x.req.Host, Client: x.client.Remote().Addr(),
 		UpstreamStatus: x.resp.Status, Cache: httpcache.Pass, Reason: x.reason,

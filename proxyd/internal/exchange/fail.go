@@ -66,7 +66,7 @@ var plainText = []byte("text/plain; charset=utf-8")
 // fail ends the exchange: with an answer of our own where the client can still get one.
 func (x *exchange) fail(f *failure) Verdict {
 	x.reason = f.reason
-	unread := x.stopUpload()
+	x.endUpload()
 	if x.up != nil {
 		x.engine.NextHop.Discard(x.up)
 		x.up = nil
@@ -77,7 +77,7 @@ func (x *exchange) fail(f *failure) Verdict {
 		return Close
 	}
 	x.own = true
-	keep := x.req.KeepAlive && a.status >= 502 && a.status <= 504 && !unread && !x.engine.Draining()
+	keep := x.req.KeepAlive && a.status >= 502 && a.status <= 504 && !x.unread() && !x.engine.Draining()
 	sentence := a.sentence
 	if parse, ok := errors.AsType[*http1.Error](f.err); ok {
 		sentence = parse.Detail

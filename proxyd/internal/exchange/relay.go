@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"section.internal/proxyd/internal/http1"
@@ -21,6 +22,8 @@ type relay struct {
 	maxTrailers         int64
 
 	out []byte // to be sent before all else: the head of the message, then framing
+
+	received atomic.Bool // src has given all of the body; what is left to do is to write the last of it
 
 	read int64 // bytes taken from src
 	data int64 // bytes of the body given to dst
@@ -59,13 +62,18 @@ func (r *relay) runLength(n int64) bool {
 		switch {
 		case len(part) > 0:
 			part = part[:min(int64(len(part)), n)]
+			n -= int64(len(part))
+			r.received.Store(n == 0)
 			if !r.put(part) {
 				return false
 			}
-			n -= int64(len(part))
 			r.take(len(part))
 		case n >= splicedFrom:
-			return r.flush() && r.move(n)
+			if !r.flush() || !r.move(n) {
+				return false
+			}
+			r.received.Store(true)
+			return true
 		default:
 			if !r.flush() || !r.fill() {
 				return false
@@ -170,6 +178,7 @@ func (r *relay) runTrailers() bool {
 		r.srcErr = err
 		return false
 	}
+	r.received.Store(true)
 	if r.chunked {
 		r.out = append(r.out, "0\r\n"...)
 		r.out = http1.AppendFields(r.out, fields)

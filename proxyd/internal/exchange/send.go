@@ -170,23 +170,44 @@ func (u *upload) running() bool {
 	}
 }
 
-// stopUpload ends an upload that is still under way, and says whether the client may have more to send.
-func (x *exchange) stopUpload() (unread bool) {
-	u := x.upload
-	if u == nil {
+// unread says whether the client may have more of its body to send.
+func (x *exchange) unread() bool {
+	if x.upload == nil {
 		return x.req.Body != http1.None
 	}
-	if u.done != nil {
-		if u.running() {
+	return !x.upload.relay.received.Load()
+}
+
+// lastWrite is how long the last piece of a body may take to be written when the response has already ended. Mostly it has been
+// written, and the upload was only not yet seen to end.
+const lastWrite = 100 * time.Millisecond
+
+// endUpload ends an upload that is still under way, and says whether next-hop got the whole body.
+func (x *exchange) endUpload() (complete bool) {
+	u := x.upload
+	if u == nil {
+		return x.req.Body == http1.None
+	}
+	if u.done == nil {
+		return u.complete
+	}
+	if u.running() {
+		if x.unread() {
 			x.client.Interrupt()
 			x.up.Cut()
+		} else {
+			select {
+			case <-u.done:
+			case <-time.After(lastWrite):
+				x.up.Cut()
+			}
 		}
-		<-u.done
-		x.client.Resume()
-		u.done = nil
-		x.bytesIn += u.relay.read
 	}
-	return !u.complete
+	<-u.done
+	x.client.Resume()
+	u.done = nil
+	x.bytesIn += u.relay.read
+	return u.complete
 }
 
 // uploadFailure says what was wrong with the client's side of an upload that failed, or nil when nothing was.
