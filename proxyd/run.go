@@ -203,6 +203,7 @@ func (p *proxy) serve(ctx context.Context, signals <-chan os.Signal) error {
 func (p *proxy) drain(signals <-chan os.Signal) error {
 	ctx, cancel := context.WithTimeout(context.Background(), p.drainTimeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, p.nextHop.Abort)()
 	var listening sync.WaitGroup
 	defer listening.Wait()
 	drained := make(chan struct{})

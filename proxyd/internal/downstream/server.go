@@ -39,12 +39,14 @@ type Server struct {
 	mu       sync.Mutex
 	listener *net.TCPListener
 	clients  map[*client]struct{}
+	refused  int // of them: those that are one too many
 }
 
 // client is a connection and what it is doing.
 type client struct {
 	*socket.Conn
-	idle atomic.Bool // waits for a request
+	idle    atomic.Bool // waits for a request
+	refused bool        // is one too many
 }
 
 // NewServer returns a server, whose Serve is to be called.
@@ -59,6 +61,9 @@ func NewServer(handler Handler, settings func() config.Client, sweeper *socket.S
 func (s *Server) Serve(l *net.TCPListener) error {
 	s.mu.Lock()
 	s.listener = l
+	if s.draining.Load() { // Drain came first and found no listener
+		l.SetDeadline(time.Now().Add(lastAccepts))
+	}
 	s.mu.Unlock()
 	defer s.accepting.Done()
 	defer l.Close()
@@ -91,10 +96,10 @@ func (s *Server) accept(tcp *net.TCPConn) {
 	}
 	s.total.Add(1)
 	c := &client{Conn: conn}
-	full := s.add(c)
+	s.add(c)
 	s.serving.Add(1)
 	go func() {
-		if full {
+		if c.refused {
 			s.handler.Refuse(c.Conn)
 			s.linger(c)
 			s.remove(c)
@@ -104,14 +109,17 @@ func (s *Server) accept(tcp *net.TCPConn) {
 	}()
 }
 
-// add makes room for c where there are as many connections as may be, and says whether that failed.
-func (s *Server) add(c *client) (full bool) {
+// add makes room for c where there are as many connections as may be, and refuses c where that fails. Refused ones take no room:
+// however many come, the next one after a place is free gets it.
+func (s *Server) add(c *client) {
 	limit := s.settings().MaxConnections
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	full = int64(len(s.clients)) >= limit && !s.endOneIdle()
+	if int64(len(s.clients)-s.refused) >= limit && !s.endOneIdle() {
+		c.refused = true
+		s.refused++
+	}
 	s.clients[c] = struct{}{}
-	return full
 }
 
 // endOneIdle ends a connection that waits for a request, if one is found soon. A map is walked from a random place.
@@ -131,6 +139,9 @@ func (s *Server) endOneIdle() bool {
 func (s *Server) remove(c *client) {
 	s.mu.Lock()
 	delete(s.clients, c)
+	if c.refused {
+		s.refused--
+	}
 	s.mu.Unlock()
 	c.Close()
 	s.serving.Done()
@@ -289,7 +300,8 @@ func (s *Server) Draining() bool { return s.draining.Load() }
 const lastAccepts = 20 * time.Millisecond
 
 // Drain stops accepting, ends the connections that wait for a request, lets the others answer the one they have, and returns
-// when all have ended. When ctx ends first, those left are cut off, and it returns their number.
+// when all have ended. When ctx ends first, those left are cut off, and it returns their number; connections to next-hop are cut
+// off with them, since most of who is still busy waits there.
 func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.draining.Store(true)
 	s.mu.Lock()
@@ -313,10 +325,8 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	}
 	s.mu.Lock()
 	cut = len(s.clients)
-	for c := range s.clients {
-		c.Cut()
-	}
 	s.mu.Unlock()
+	s.sweeper.CutAll()
 	<-done
 	return cut
 }

@@ -114,6 +114,9 @@ func (sh *shard) cut() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for c := sh.head; c != nil; c = c.next {
+		if p := c.parker.Load(); p != nil {
+			p.Unpark(c) // a closed one would never be woken
+		}
 		c.tcp.Close()
 	}
 }
