@@ -101,6 +101,7 @@ var chunkedBodies = []struct {
 	{cutBody, "hello", "", nil},
 	{"5\r\nhelloX\r\n0\r\n", "hello", "", errChunkEnd},
 	{"5\r\nhello0\r\n", "hello", "", errChunkEnd},
+	{"5\r\nhelloX\n0\r\n", "hello", "", errChunkEnd},
 	{"5\r\nhello\n0\r\n", "hello", "", errChunkEnd},
 	{"5\r\nhello\r0\r\n", "hello", "", errChunkEnd},
 	{"5\r\nhello\r\r\n0\r\n", "hello", "", errChunkEnd},

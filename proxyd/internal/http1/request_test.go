@@ -49,6 +49,7 @@ var requestLines = []refusal{
 	{head("GET ", "Host: a"), errRequestLine},
 	{head("GET /", "Host: a"), errRequestLine}, // HTTP/0.9
 	{head("GET / ", "Host: a"), errRequestLine},
+	{head("GET  HTTP/1.1", "Host: a"), errRequestLine},
 	{head("GET  / HTTP/1.1", "Host: a"), errRequestLine},
 	{head("GET /  HTTP/1.1", "Host: a"), errRequestLine},
 	{head("GET / HTTP/1.1 ", "Host: a"), errRequestLine},
