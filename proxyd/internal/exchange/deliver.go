@@ -21,7 +21,8 @@ func (x *exchange) deliver() Verdict {
 	nextHop := &x.config.NextHop
 	body := relay{
 		src: x.up.Conn, dst: x.client, body: r.Body, length: r.Length, chunked: chunked, out: x.out,
-		readWait: nextHop.BodyTimeout, writeWait: x.config.Client.WriteTimeout, maxTrailers: maxResponseHead,
+		readWait: nextHop.BodyTimeout, writeWait: x.config.Client.WriteTimeout,
+		head: r.Fields, maxTrailers: maxResponseHead,
 	}
 	complete := body.run()
 	x.out = body.out
@@ -38,8 +39,8 @@ func (x *exchange) deliver() Verdict {
 	}
 	x.up = nil
 	switch {
-	case x.unread() || x.closing && len(x.client.Buffered()) > 0:
-		return Linger
+	case x.unread() || x.closing && (x.req.KeepAlive || len(x.client.Buffered()) > 0):
+		return Linger // where the end is our wish, the client may have sent its next request already
 	case x.closing:
 		return Close
 	}
@@ -68,9 +69,12 @@ func (x *exchange) appendResponse(chunked bool) {
 
 // cutOff ends an exchange in the middle of its response.
 func (x *exchange) cutOff(body *relay) Verdict {
+	f := x.uploadFailure() // which has ended the connection to next-hop, and so its response
 	switch {
 	case body.dstErr != nil:
 		x.clientFailed(body.dstErr)
+	case f != nil:
+		x.reason = f.reason
 	case body.srcErr == socket.ErrTimeout:
 		x.reason = httpcache.NextHopBodyTimeout
 	default:

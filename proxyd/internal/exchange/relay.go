@@ -19,6 +19,7 @@ type relay struct {
 	chunked             bool  // dst gets chunks
 	limit               int64 // of the body's data; 0: none
 	readWait, writeWait time.Duration
+	head                []http1.Field // of the same message: what its Connection names is no trailer for dst
 	maxTrailers         int64
 
 	out []byte // to be sent before all else: the head of the message, then framing
@@ -64,10 +65,11 @@ func (r *relay) runLength(n int64) bool {
 			part = part[:min(int64(len(part)), n)]
 			n -= int64(len(part))
 			r.received.Store(n == 0)
-			if !r.put(part) {
+			ok := r.put(part)
+			r.take(len(part)) // even if dst is gone: what stayed would be read as src's next message
+			if !ok {
 				return false
 			}
-			r.take(len(part))
 		case n >= splicedFrom:
 			if !r.flush() || !r.move(n) {
 				return false
@@ -129,7 +131,7 @@ func (r *relay) runChunked() bool {
 			}
 			continue
 		}
-		if r.limit > 0 && r.data+chunks.Left > r.limit {
+		if r.limit > 0 && chunks.Left > r.limit-r.data {
 			r.srcErr = errBodyTooLarge
 			return false
 		}
@@ -173,7 +175,7 @@ func (r *relay) runTrailers() bool {
 		r.srcErr = err
 		return false
 	}
-	fields, err := http1.ParseTrailers(r.src.Buffered()[:end], nil)
+	fields, err := http1.ParseTrailers(r.src.Buffered()[:end], r.head, nil)
 	if err != nil {
 		r.srcErr = err
 		return false

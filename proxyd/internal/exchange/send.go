@@ -132,7 +132,8 @@ func newUpload(x *exchange) *upload {
 	client, nextHop := &x.config.Client, &x.config.NextHop
 	return &upload{up: x.up, header: nextHop.HeaderTimeout, relay: relay{
 		src: x.client, dst: x.up.Conn, body: x.req.Body, length: x.req.Length, chunked: x.req.Body == http1.Chunked,
-		limit: client.MaxBodySize, readWait: client.BodyTimeout, writeWait: nextHop.BodyTimeout, maxTrailers: client.MaxHeaderSize,
+		limit: client.MaxBodySize, readWait: client.BodyTimeout, writeWait: nextHop.BodyTimeout,
+		head: x.req.Fields, maxTrailers: client.MaxHeaderSize,
 	}}
 }
 
@@ -147,8 +148,8 @@ func (u *upload) start(head []byte) {
 	u.relay.out = slices.Clone(head) // the buffer it is in is for the response now
 	go func() {
 		u.run()
-		if u.complete {
-			u.up.LimitRead(u.header)
+		if u.relay.srcErr == nil {
+			u.up.LimitRead(u.header) // even where next-hop takes no more of the body, it may answer
 		}
 		close(u.done)
 		if u.relay.srcErr != nil {

@@ -60,7 +60,7 @@ func TestParse_AllocatesNothingOnceItsListHasGrown(t *testing.T) {
 		"a request with options": func() error { return ParseRequest(nominating, &request) },
 		"a response":             func() error { return ParseResponse(cdnResponse, false, &response) },
 		"trailers": func() (err error) {
-			trailers, err = ParseTrailers(section, trailers)
+			trailers, err = ParseTrailers(section, nil, trailers)
 			return err
 		},
 		"a chunk": func() error { var c Chunks; _, err := c.Advance(chunk); return err },

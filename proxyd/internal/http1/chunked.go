@@ -5,6 +5,10 @@ import "bytes"
 // maxExtension bounds the line of one chunk's size and extensions: nobody reads them, and an endless one would hold the connection.
 const maxExtension = 1 << 10
 
+// maxExtensions bounds the extensions of all chunks of a body together, so that a body of one-byte chunks with long extensions
+// cannot cost a thousand times what it says.
+const maxExtensions = 16 << 10
+
 // Chunks follows the framing of a chunked body (RFC 9112 section 7.1) over bytes that come in pieces of any size. The zero
 // value is at the start of a body.
 //
@@ -14,6 +18,7 @@ type Chunks struct {
 	Left    int64 // bytes of the current chunk that are still to come
 	Done    bool  // the last chunk has been seen
 	started bool  // a chunk's data has ended, so that its CRLF is due
+	extras  int   // bytes of extensions so far
 }
 
 // Advance takes the framing at the start of b, and returns how many bytes that is: 0 when b does not hold all of it yet.
@@ -55,6 +60,9 @@ func (c *Chunks) Advance(b []byte) (n int, err error) {
 			return 0, errChunkSize
 		}
 		if !all(extension, valueByte) {
+			return 0, errChunkExtension
+		}
+		if c.extras += len(rest); c.extras > maxExtensions {
 			return 0, errChunkExtension
 		}
 	}

@@ -202,3 +202,21 @@ func stricterAboutChunks(b []byte, err error) bool {
 	}
 	return false
 }
+
+func TestChunks_BoundTheExtensionsOfAWholeBody(t *testing.T) {
+	var c Chunks
+	chunk := []byte("1;" + strings.Repeat("x", 1000) + "\r\nd\r\n")
+	for chunks := 0; ; chunks++ {
+		b := chunk
+		if chunks > 0 {
+			b = append([]byte("\r\n"), chunk...)
+		}
+		if _, err := c.Advance(b); err != nil {
+			if err != error(errChunkExtension) || chunks != maxExtensions/1001 {
+				t.Errorf("got %v after %d chunks, want %v after %d", err, chunks, errChunkExtension, maxExtensions/1001)
+			}
+			return
+		}
+		c.Took(1)
+	}
+}

@@ -211,7 +211,7 @@ func nominate(fields []Field, name []byte) {
 			switch f.Kind {
 			case Host, ContentLength, ContentType, Date, Expect, Via, XForwardedFor, XForwardedProto, TrueClientIP, SectionIOID:
 			default:
-				f.Hop = !isOneOf(name, notNominated[:])
+				f.Hop = f.Hop || !isOneOf(name, notNominated[:])
 			}
 		}
 	}

@@ -19,7 +19,7 @@ func TestFields_LineThatTwoCouldReadDifferentlyRefused(t *testing.T) {
 		if e, ok := err.(*Error); !ok || e.Detail != want.Detail {
 			t.Errorf("response with %q: got %v, want %v", line, err, want)
 		}
-		_, err = ParseTrailers(head("X: y", line), nil)
+		_, err = ParseTrailers(head("X: y", line), nil, nil)
 		if err != error(want) {
 			t.Errorf("trailers with %q: got %v, want %v", line, err, want)
 		}
@@ -226,7 +226,7 @@ func TestTrailers_WhatMustStandInTheHeadIsDropped(t *testing.T) {
 			section = slices.Insert(section, len(section)-2, []byte(spelled+": v\r\n")...)
 		}
 	}
-	fields, err := ParseTrailers(section, nil)
+	fields, err := ParseTrailers(section, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestTrailers_WhatMustStandInTheHeadIsDropped(t *testing.T) {
 }
 
 func TestTrailers_EmptySectionHasNone(t *testing.T) {
-	fields, err := ParseTrailers([]byte("\r\n"), make([]Field, 3))
+	fields, err := ParseTrailers([]byte("\r\n"), nil, make([]Field, 3))
 	if len(fields) != 0 || err != nil {
 		t.Errorf("got %v, %v, want none", fields, err)
 	}
@@ -263,5 +263,13 @@ func TestAppend_WritesWhatWasParsed(t *testing.T) {
 	got = string(AppendChunkStart(AppendChunkStart(nil, 0), 1<<62|0xabc))
 	if want := "0\r\n4000000000000abc\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestParseTrailers_DropWhatConnectionNames(t *testing.T) {
+	head := []Field{{Name: []byte("Connection"), Value: []byte("X-Hop, close"), Kind: Connection}}
+	fields, err := ParseTrailers([]byte("X-Hop: 1\r\nX-End: 2\r\n\r\n"), head, nil)
+	if err != nil || len(fields) != 2 || !fields[0].Hop || fields[1].Hop {
+		t.Errorf("got %v, %v; want X-Hop alone to be dropped", fields, err)
 	}
 }

@@ -433,13 +433,22 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func isHex(c byte) bool { return isDigit(c) || lower(c) >= 'a' && lower(c) <= 'f' }
 
-// ParseTrailers parses a trailer section that HeadEnd has found complete. Fields that must not stand there are marked as Hop
-// (RFC 9110 section 6.5.1).
-func ParseTrailers(section []byte, fields []Field) ([]Field, error) {
+// ParseTrailers parses a trailer section that HeadEnd has found complete; head holds the fields of the same message's head.
+// Fields that must not stand in trailers, and those that Connection names, are marked as Hop (RFC 9110 sections 6.5.1 and 7.6.1).
+func ParseTrailers(section []byte, head, fields []Field) ([]Field, error) {
 	fields, err := parseFields(section, fields[:0])
 	for i := range fields {
 		f := &fields[i]
 		f.Hop = f.Kind != Other || isOneOf(f.Name, notInTrailers[:])
+	}
+	if len(fields) > 0 {
+		for i := range head {
+			if head[i].Kind == Connection {
+				for option := range tokens(head[i].Value) {
+					nominate(fields, option)
+				}
+			}
+		}
 	}
 	return fields, err
 }
