@@ -80,6 +80,8 @@ type exchange struct {
 	own       bool // the answer was made here
 	failed    bool // not as the client or next-hop wanted
 	closing   bool // Connection: close was sent to the client
+
+	logged accesslog.Record // here, so that it is not allocated for each request
 }
 
 // Exchange carries out one exchange with a client, the first bytes of whose request are in its buffer.
@@ -166,7 +168,8 @@ func (x *exchange) idempotent() bool {
 
 // record hands the exchange to the access log.
 func (x *exchange) record() {
-	r := accesslog.Record{
+	r := &x.logged
+	*r = accesslog.Record{
 		Time: x.start, Taken: time.Since(x.start),
 		Request: x.req.Line, Target: x.req.Path, Status: x.status,
 		Bytes: x.bytes, BodyBytes: x.bodyBytes, BytesIn: x.bytesIn,
@@ -209,7 +212,7 @@ func (x *exchange) record() {
 	if addr, ok := clientAddress(trueClient, forwardedFor); ok {
 		r.Client = addr
 	}
-	x.engine.Log.Append(&r)
+	x.engine.Log.Append(r)
 }
 
 // clientAddress is the address that the edge saw: True-Client-IP is exactly one; of X-Forwarded-For it is the last, since the

@@ -17,9 +17,10 @@ func (x *exchange) receive() *failure {
 	end, from := 0, 0
 	for {
 		b := x.client.Buffered()
-		if from < 2 {
+		if from < 2 { // nothing yet, or half an empty line
 			// RFC 9112 section 2.2: an empty line before the request line is to be ignored.
-			for from = 0; len(b) >= 2 && b[0] == '\r' && b[1] == '\n'; {
+			from = 0
+			for len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
 				x.client.Consume(2)
 				x.bytesIn += 2
 				b = b[2:]

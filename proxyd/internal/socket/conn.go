@@ -40,6 +40,10 @@ type Conn struct {
 	readN       int
 	readErr     error
 
+	peekFunc func(fd uintptr) // bound once as well
+	peeked   [1]byte
+	silent   bool // what peek leaves for Ended
+
 	vec     [2][]byte // the buffers of WriteBoth, kept here so that it allocates nothing
 	buffers net.Buffers
 
@@ -62,7 +66,7 @@ func New(tcp *net.TCPConn, sweeper *Sweeper) (*Conn, error) {
 	if addr, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
 		c.remote = addr.AddrPort()
 	}
-	c.tryReadFunc = c.tryRead
+	c.tryReadFunc, c.peekFunc = c.tryRead, c.peek
 	sweeper.add(c)
 	return c, nil
 }
@@ -219,16 +223,16 @@ func (c *Conn) writeError(err error) error {
 // Ended says, without waiting, whether the peer has ended the connection or sent something that nobody asked for: a pooled
 // connection of which this holds is of no use.
 func (c *Conn) Ended() bool {
-	ended := true
-	err := c.raw.Control(func(fd uintptr) {
-		var one [1]byte
-		_, err := retryEINTR(func() (int, error) {
-			n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-			return n, err
-		})
-		ended = err != syscall.EAGAIN
+	err := c.raw.Control(c.peekFunc)
+	return err != nil || !c.silent
+}
+
+func (c *Conn) peek(fd uintptr) {
+	_, err := retryEINTR(func() (int, error) {
+		n, _, err := syscall.Recvfrom(int(fd), c.peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return n, err
 	})
-	return ended || err != nil
+	c.silent = err == syscall.EAGAIN
 }
 
 // KeepAlive lets the kernel look every now and then whether the peer is still there; for connections that may be silent for
