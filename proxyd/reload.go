@@ -79,11 +79,12 @@ func (p *proxy) reload(ctx context.Context) (control.Generation, error) {
 
 // applyLogs changes both logs or none.
 func (p *proxy) applyLogs(settings, old config.Log) error {
+	level := p.diagnostics.Level() // which somebody may have set since old was applied
 	if err := p.diagnostics.Apply(settings); err != nil {
 		return err
 	}
 	if err := p.access.Apply(settings); err != nil {
-		return errors.Join(err, p.diagnostics.Apply(old))
+		return errors.Join(err, p.diagnostics.Apply(old), p.diagnostics.SetLevel(level))
 	}
 	return nil
 }
