@@ -75,9 +75,9 @@ func TestFail_SaysWhatNextHopDidAndKeepsTheClient(t *testing.T) {
 			p.wantReason(c.reason, c.status)
 			nextHop.Close()
 			client.say(get) // the client's connection lives on
-			nextHop = p.accept()
-			nextHop.hear(asked)
-			nextHop.say(okay)
+			second := p.accept()
+			second.hear(asked)
+			second.say(okay)
 			client.hear(okayed)
 		})
 	}
@@ -107,6 +107,7 @@ func TestFail_SaysThatThereIsNoConnection(t *testing.T) {
 	p.wantReason(httpcache.TooManyConnections, 503)
 	nextHop.say(okay)
 	busy.hear(okayed)
+	p.pooled()
 	passes(c, nextHop)
 }
 

@@ -288,8 +288,14 @@ func (p *proxy) reused() (c, nextHop *peer) {
 	nextHop.say(okay)
 	c.hear(okayed)
 	p.record()
-	eventually(p.t, "the connection is pooled", func() bool { return p.pool.Status().Idle == 1 })
+	p.pooled()
 	return c, nextHop
+}
+
+// pooled waits until the connection to next-hop is in the pool, for another client to use.
+func (p *proxy) pooled() {
+	p.t.Helper()
+	eventually(p.t, "the connection is pooled", func() bool { return p.pool.Status().Idle == 1 })
 }
 
 func eventually(t testing.TB, what string, holds func() bool) {

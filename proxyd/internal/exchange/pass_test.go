@@ -177,6 +177,7 @@ func TestPass_InterimResponsesGoToWhoKnowsThem(t *testing.T) {
 	c.hear("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nVia: 1.1 proxyd\r\n\r\n") // before the final one
 	nextHop.say(hints + okay)
 	c.hear("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nVia: 1.1 proxyd\r\n\r\n" + okayed)
+	p.pooled()
 	old := p.client()
 	old.say("GET /x HTTP/1.0\r\n\r\n")
 	nextHop.head()
