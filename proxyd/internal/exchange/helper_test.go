@@ -292,6 +292,12 @@ func (p *proxy) reused() (c, nextHop *peer) {
 	return c, nextHop
 }
 
+// settled waits until what has been answered is counted as well.
+func (p *proxy) settled() {
+	p.t.Helper()
+	eventually(p.t, "nothing is in flight", func() bool { return p.engine.InFlight.Load() == 0 })
+}
+
 // pooled waits until the connection to next-hop is in the pool, for another client to use.
 func (p *proxy) pooled() {
 	p.t.Helper()

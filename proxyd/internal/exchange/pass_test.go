@@ -27,6 +27,7 @@ func TestPass_KeepsTheConnectionsOfBothSides(t *testing.T) {
 	if s := p.pool.Status(); s.Total != 1 {
 		t.Errorf("%d connections to next-hop were made; want 1", s.Total)
 	}
+	p.settled()
 	if n := p.engine.Requests.Load(); n != 6 || p.engine.Failed.Load() != 0 {
 		t.Errorf("%d requests are counted, %d failed; want 6, 0", n, p.engine.Failed.Load())
 	}
@@ -231,7 +232,7 @@ func TestPass_EndOfOurOwnWishDoesNotResetTheClient(t *testing.T) {
 	nextHop.hear(asked)
 	p.draining.Store(true)
 	nextHop.say(okay)
-	eventually(t, "the exchange is over", func() bool { return p.engine.InFlight.Load() == 0 })
+	p.settled()
 	if _, err := io.WriteString(c, get); err != nil {
 		t.Fatal(err)
 	}
@@ -314,6 +315,7 @@ func TestCutOff_LetsTheClientNotice(t *testing.T) {
 				}
 			}
 			p.wantReason(httpcache.NextHopIncomplete, 200)
+			p.settled()
 			if p.engine.Failed.Load() != 1 {
 				t.Error("not counted as failed")
 			}

@@ -71,11 +71,7 @@ func (r *relay) runLength(n int64) bool {
 				return false
 			}
 		case n >= splicedFrom:
-			if !r.flush() || !r.move(n) {
-				return false
-			}
-			r.received.Store(true)
-			return true
+			return r.flush() && r.move(n, &r.received)
 		default:
 			if !r.flush() || !r.fill() {
 				return false
@@ -98,7 +94,7 @@ func (r *relay) runUntilClose() bool {
 			return false
 		}
 		if !r.chunked {
-			return r.move(-1)
+			return r.move(-1, nil)
 		}
 		r.src.LimitRead(r.readWait)
 		switch err := r.src.Fill(gather); err {
@@ -148,7 +144,7 @@ func (r *relay) runChunked() bool {
 			if r.chunked {
 				r.out = http1.AppendChunkStart(r.out, chunks.Left)
 			}
-			if !r.flush() || !r.move(chunks.Left) {
+			if !r.flush() || !r.move(chunks.Left, nil) {
 				return false
 			}
 			chunks.Took(chunks.Left)
@@ -245,8 +241,8 @@ func (r *relay) take(n int) {
 	r.read += int64(n)
 }
 
-func (r *relay) move(n int64) bool {
-	moved, srcErr, dstErr := socket.Move(r.dst, r.src, n, r.readWait, r.writeWait)
+func (r *relay) move(n int64, taken *atomic.Bool) bool {
+	moved, srcErr, dstErr := socket.Move(r.dst, r.src, n, r.readWait, r.writeWait, taken)
 	r.read += moved
 	r.data += moved
 	r.sent += moved

@@ -25,6 +25,7 @@ func TestRetry_GoesOnceToAFreshConnection(t *testing.T) {
 				second.say("HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n")
 				c.hear("HTTP/1.1 204 No Content\r\nDate: now\r\nVia: 1.1 proxyd\r\n\r\n")
 				p.wantReason(httpcache.Passed, 204)
+				p.settled()
 				if p.engine.Requests.Load() != 2 {
 					t.Error("the retry counts as a request of its own")
 				}

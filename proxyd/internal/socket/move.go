@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,11 +15,12 @@ import (
 
 // Move moves n bytes from src to dst inside the kernel (splice), or all until src ends when n is negative. Nothing may be
 // buffered in src. readWait and writeWait limit each single wait. It returns how many bytes dst was given, and what went wrong
-// on which side; io.ErrUnexpectedEOF when src ended before n.
-func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration) (moved int64, srcErr, dstErr error) {
+// on which side; io.ErrUnexpectedEOF when src ended before n. Where taken is not nil it is set once src has given n bytes, before
+// dst gets the last of them: whoever answers what dst has got finds it set.
+func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *atomic.Bool) (moved int64, srcErr, dstErr error) {
 	p, err := src.sweeper.pipes.take()
 	if err != nil {
-		return moveByCopy(dst, src, n, readWait, writeWait)
+		return moveByCopy(dst, src, n, readWait, writeWait, taken)
 	}
 	left := n
 	if n < 0 {
@@ -36,6 +38,9 @@ func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration) (moved int
 			break
 		}
 		before := p.held
+		if taken != nil && int64(before) == left {
+			taken.Store(true)
+		}
 		dstErr = p.drain(dst, writeWait)
 		moved += int64(before - p.held)
 		left -= int64(before - p.held)
@@ -48,7 +53,7 @@ func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration) (moved int
 }
 
 // moveByCopy does what Move does through a buffer, for when the process has no descriptors left for a pipe.
-func moveByCopy(dst, src *Conn, n int64, readWait, writeWait time.Duration) (moved int64, srcErr, dstErr error) {
+func moveByCopy(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *atomic.Bool) (moved int64, srcErr, dstErr error) {
 	for n < 0 || moved < n {
 		src.LimitRead(readWait)
 		err := src.Fill(bufferSize)
@@ -65,13 +70,16 @@ func moveByCopy(dst, src *Conn, n int64, readWait, writeWait time.Duration) (mov
 		if n >= 0 {
 			part = part[:min(int64(len(part)), n-moved)]
 		}
+		if taken != nil && moved+int64(len(part)) == n {
+			taken.Store(true)
+		}
 		dst.LimitWrite(writeWait)
 		written, err := dst.Write(part)
 		moved += int64(written)
+		src.Consume(len(part))
 		if err != nil {
 			return moved, nil, err
 		}
-		src.Consume(len(part))
 	}
 	return moved, nil, nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -17,13 +18,13 @@ type moved struct {
 	srcErr, dstErr error
 }
 
-type mover func(dst, src *Conn, n int64, readWait, writeWait time.Duration) (int64, error, error)
+type mover func(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *atomic.Bool) (int64, error, error)
 
 // movers are the two ways to move; what holds for one holds for the other.
 var movers = map[string]mover{"splice": Move, "copy": moveByCopy}
 
 func (m mover) do(dst, src *Conn, n int64, readWait, writeWait time.Duration) (r moved) {
-	r.n, r.srcErr, r.dstErr = m(dst, src, n, readWait, writeWait)
+	r.n, r.srcErr, r.dstErr = m(dst, src, n, readWait, writeWait, nil)
 	return r
 }
 
@@ -63,6 +64,39 @@ func TestMove_MovesExactlyNAndLeavesTheRest(t *testing.T) {
 		for string(src.Buffered()) != "next request" {
 			if err := src.Fill(bufferSize); err != nil {
 				t.Fatalf("%v with %q left in src", err, src.Buffered())
+			}
+		}
+	})
+}
+
+// Whoever gets the last byte may answer at once, and the answer must find that there is no more to come.
+func TestMove_TellsThatAllIsTakenBeforeTheLastByteIsGiven(t *testing.T) {
+	eachMover(t, func(t *testing.T, move mover) {
+		s := newSweeper(t)
+		src, from := pair(t, s)
+		dst, to := pair(t, s)
+		body := noise(600 << 10)
+		got := make([]byte, len(body))
+		for range 10 {
+			var taken atomic.Bool
+			done := make(chan moved, 1)
+			go func() {
+				var r moved
+				r.n, r.srcErr, r.dstErr = move(dst, src, int64(len(body)), patience, patience, &taken)
+				done <- r
+			}()
+			if _, err := from.Write(body[:1]); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(to, got[:1]); err != nil || taken.Load() {
+				t.Fatalf("after the first byte: %v, taken %v", err, taken.Load())
+			}
+			go from.Write(body[1:])
+			if _, err := io.ReadFull(to, got[1:]); err != nil || !taken.Load() {
+				t.Fatalf("after the last byte: %v, taken %v", err, taken.Load())
+			}
+			if r := <-done; r != (moved{n: int64(len(body))}) {
+				t.Errorf("%+v", r)
 			}
 		}
 	})
@@ -125,6 +159,20 @@ func TestMove_SaysThatSrcWasReset(t *testing.T) {
 		r := within(t, func() moved { return move.do(dst, src, -1, patience, patience) })
 		if !errors.Is(r.srcErr, syscall.ECONNRESET) || r.dstErr != nil {
 			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// What was taken for dst must not be left in src, to be read as the next message.
+func TestMove_LeavesNothingInSrcThatDstDidNotTake(t *testing.T) {
+	eachMover(t, func(t *testing.T, move mover) {
+		s := newSweeper(t)
+		src, from := pair(t, s)
+		dst, _ := pair(t, s)
+		dst.CloseWrite()
+		send(t, from, "the body")
+		if r := move.do(dst, src, 8, patience, patience); r.dstErr == nil || len(src.Buffered()) > 0 {
+			t.Errorf("%+v, and %q is left", r, src.Buffered())
 		}
 	})
 }
@@ -308,7 +356,7 @@ func BenchmarkMove_64KiB(b *testing.B) {
 	b.SetBytes(int64(len(part)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, srcErr, dstErr := Move(dst, src, int64(len(part)), patience, patience); srcErr != nil || dstErr != nil {
+		if _, srcErr, dstErr := Move(dst, src, int64(len(part)), patience, patience, nil); srcErr != nil || dstErr != nil {
 			b.Fatal(srcErr, dstErr)
 		}
 	}
