@@ -46,7 +46,6 @@ type proxy struct {
 	diagnostics *logfile.Diagnostics
 	log         *slog.Logger
 	access      *accesslog.Log
-	sweeper     *socket.Sweeper
 	nextHop     *upstream.Pool
 	engine      *exchange.Engine
 	clients     *downstream.Server
@@ -150,15 +149,13 @@ func (p *proxy) openLogs(stdout, stderr io.Writer, closing *closers) error {
 
 // build puts the engine together.
 func (p *proxy) build(closing *closers) (err error) {
-	p.sweeper = socket.NewSweeper()
-	closing.add(func() error { p.sweeper.Close(); return nil })
-	parker, err := socket.NewParker()
+	poller, err := socket.NewPoller()
 	if err != nil {
 		return err
 	}
-	closing.add(func() error { parker.Close(); return nil })
+	closing.add(func() error { poller.Close(); return nil })
 	p.nextHop, err = upstream.NewPool(p.options.nextHop, upstream.SystemLookup,
-		func() config.NextHop { return p.generations.config().NextHop }, p.sweeper, p.log)
+		func() config.NextHop { return p.generations.config().NextHop }, poller, p.log)
 	if err != nil {
 		return err
 	}
@@ -169,7 +166,7 @@ func (p *proxy) build(closing *closers) (err error) {
 		Draining: func() bool { return p.clients.Draining() },
 	}
 	p.clients = downstream.NewServer(p.engine, func() config.Client { return p.generations.config().Client },
-		p.sweeper, parker, p.log)
+		poller, p.log)
 	return nil
 }
 

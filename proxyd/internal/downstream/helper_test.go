@@ -62,9 +62,9 @@ func (l *lines) Refuse(c *socket.Conn) { io.WriteString(c, "full\n") }
 type server struct {
 	*Server
 	*lines
-	addr    string
-	sweeper *socket.Sweeper
-	served  chan error
+	addr   string
+	poller *socket.Poller
+	served chan error
 }
 
 func testSettings() config.Client {
@@ -78,20 +78,20 @@ func testSettings() config.Client {
 func newServer(t testing.TB, settings config.Client) (*server, *net.TCPListener) {
 	t.Helper()
 	before := descriptors(t)
-	s := &server{
-		lines:   &lines{busy: make(chan struct{}, 100), goOn: make(chan struct{}, 100)},
-		sweeper: socket.NewSweeper(), served: make(chan error, 1),
-	}
-	parker, err := socket.NewParker()
+	poller, err := socket.NewPoller()
 	if err != nil {
 		t.Fatal(err)
+	}
+	s := &server{
+		lines:  &lines{busy: make(chan struct{}, 100), goOn: make(chan struct{}, 100)},
+		poller: poller, served: make(chan error, 1),
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.addr = l.Addr().String()
-	s.Server = NewServer(s.lines, func() config.Client { return settings }, s.sweeper, parker, slog.New(slog.DiscardHandler))
+	s.Server = NewServer(s.lines, func() config.Client { return settings }, poller, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if !s.Draining() {
 			s.drain(t, patience)
@@ -102,8 +102,7 @@ func newServer(t testing.TB, settings config.Client) (*server, *net.TCPListener)
 		if status := s.Status(); status.Open != 0 || status.Idle != 0 {
 			t.Errorf("%+v", status)
 		}
-		parker.Close()
-		s.sweeper.Close()
+		poller.Close()
 		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
 	})
 	return s, l.(*net.TCPListener)

@@ -4,7 +4,6 @@ package downstream
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"sync"
@@ -26,8 +25,7 @@ type Handler interface {
 type Server struct {
 	handler  Handler
 	settings func() config.Client
-	sweeper  *socket.Sweeper
-	parker   *socket.Parker
+	poller   *socket.Poller
 	log      *slog.Logger
 
 	draining  atomic.Bool
@@ -37,7 +35,7 @@ type Server struct {
 	accepting sync.WaitGroup // Serve
 
 	mu       sync.Mutex
-	listener *net.TCPListener
+	listener *socket.Listener
 	clients  map[*client]struct{}
 	refused  int // of them: those that are one too many
 }
@@ -50,33 +48,40 @@ type client struct {
 }
 
 // NewServer returns a server, whose Serve is to be called.
-func NewServer(handler Handler, settings func() config.Client, sweeper *socket.Sweeper, parker *socket.Parker,
+func NewServer(handler Handler, settings func() config.Client, poller *socket.Poller,
 	log *slog.Logger) *Server {
-	s := &Server{handler: handler, settings: settings, sweeper: sweeper, parker: parker, log: log, clients: map[*client]struct{}{}}
+	s := &Server{handler: handler, settings: settings, poller: poller, log: log, clients: map[*client]struct{}{}}
 	s.accepting.Add(1)
 	return s
 }
 
 // Serve accepts connections until Drain, which is no error, and closes l. It may be called once.
 func (s *Server) Serve(l *net.TCPListener) error {
+	defer s.accepting.Done()
+	listener, err := socket.NewListener(l, s.poller)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
-	s.listener = l
+	s.listener = listener
 	if s.draining.Load() { // Drain came first and found no listener
-		l.SetDeadline(time.Now().Add(lastAccepts))
+		listener.Limit(lastAccepts)
 	}
 	s.mu.Unlock()
-	defer s.accepting.Done()
-	defer l.Close()
+	defer func() {
+		s.mu.Lock()
+		s.listener = nil
+		s.mu.Unlock()
+		listener.Close()
+	}()
 	for pause := time.Duration(0); ; {
-		tcp, err := l.AcceptTCP()
+		conn, err := listener.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			s.accept(tcp)
+			s.accept(conn)
 		case s.draining.Load():
 			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
 		default:
 			// Out of descriptors, most likely: the connection waits in the kernel until some are free.
 			if pause == 0 {
@@ -88,15 +93,10 @@ func (s *Server) Serve(l *net.TCPListener) error {
 	}
 }
 
-func (s *Server) accept(tcp *net.TCPConn) {
-	conn, err := socket.New(tcp, s.sweeper)
-	if err != nil {
-		tcp.Close()
-		return
-	}
-	s.total.Add(1)
+func (s *Server) accept(conn *socket.Conn) {
 	c := &client{Conn: conn}
 	s.add(c)
+	s.total.Add(1)
 	s.serving.Add(1)
 	go func() {
 		if c.refused {
@@ -198,7 +198,7 @@ func (s *Server) awaitRequest(c *client) awaited {
 	err := c.Fill(1)
 	if err == socket.ErrTimeout && idleTimeout > parkAfter {
 		c.LimitRead(idleTimeout - parkAfter)
-		if s.park(c) {
+		if c.Park(func() { go s.resume(c) }) {
 			return silent
 		}
 		err = c.Fill(1)
@@ -206,20 +206,8 @@ func (s *Server) awaitRequest(c *client) awaited {
 	return s.awoken(c, err)
 }
 
-// park has the parker watch c, and says whether it does.
-func (s *Server) park(c *client) bool {
-	err := s.parker.Park(c.Conn, func() {
-		go func() { s.serve(c, s.awoken(c, c.Fill(1))) }()
-	})
-	if err != nil {
-		s.log.Warn("an idle connection keeps its goroutine", "error", err)
-		return false
-	}
-	if !c.idle.Load() {
-		s.parker.Unpark(c.Conn) // whoever wants the connection to end may have looked for it before it was parked
-	}
-	return true
-}
+// resume goes on with a connection that was parked.
+func (s *Server) resume(c *client) { s.serve(c, s.awoken(c, c.Fill(1))) }
 
 // awoken says what it means that the wait for a request has ended with err.
 func (s *Server) awoken(c *client, err error) awaited {
@@ -245,7 +233,6 @@ func (s *Server) endIdle(c *client) bool {
 		return false
 	}
 	c.Interrupt()
-	s.parker.Unpark(c.Conn)
 	return true
 }
 
@@ -260,7 +247,7 @@ func (s *Server) takeIdle(c *client) bool {
 }
 
 // lastRequest says whether a request came just as the connection was to be ended: it is still answered. It waits for one for
-// the shortest time that the sweeper knows.
+// the shortest time that the poller knows.
 func (s *Server) lastRequest(c *client) awaited {
 	c.LimitRead(time.Nanosecond)
 	if c.Fill(1) != nil {
@@ -306,7 +293,7 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.draining.Store(true)
 	s.mu.Lock()
 	if s.listener != nil {
-		s.listener.SetDeadline(time.Now().Add(lastAccepts))
+		s.listener.Limit(lastAccepts)
 	}
 	for c := range s.clients {
 		s.endIdle(c)
@@ -326,7 +313,7 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	s.mu.Lock()
 	cut = len(s.clients)
 	s.mu.Unlock()
-	s.sweeper.CutAll()
+	s.poller.CutAll()
 	<-done
 	return cut
 }

@@ -117,10 +117,11 @@ func TestServer_RequestThatComesAsTheConnectionMakesWayIsAnswered(t *testing.T) 
 	settings := testSettings()
 	settings.MaxConnections = 1
 	s := start(t, settings)
-	for range 20 {
+	for round := range uint64(20) {
 		a := s.dialIdle(t)
 		a.say("keep\n")
 		b := s.dial(t) // full, or a makes way: both are right, but a has asked
+		eventually(t, "both were accepted", func() bool { return s.Status().Total == 2*(round+1) })
 		a.hear("keep\n")
 		a.Close()
 		b.Close()
@@ -306,7 +307,7 @@ func TestDrain_BeforeServeStopsItAsWell(t *testing.T) {
 }
 
 func TestDrain_CutsOffWhatTakesTooLong(t *testing.T) {
-	s := start(t, testSettings())
+	s, l := newServer(t, testSettings())
 	// One that waits for its client, and one that waits for next-hop.
 	nextHop, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -314,23 +315,19 @@ func TestDrain_CutsOffWhatTakesTooLong(t *testing.T) {
 	}
 	defer nextHop.Close()
 	s.await = func(*socket.Conn) exchange.Verdict {
-		tcp, err := net.Dial("tcp", nextHop.Addr().String())
-		if err != nil {
-			t.Error(err)
-			return exchange.Close
-		}
-		up, err := socket.New(tcp.(*net.TCPConn), s.sweeper)
+		up, err := s.poller.Dial(t.Context(), nextHop.Addr().(*net.TCPAddr).AddrPort())
 		if err != nil {
 			t.Error(err)
 			return exchange.Close
 		}
 		defer up.Close()
 		s.busy <- struct{}{}
-		if err := up.Fill(1); !errors.Is(err, net.ErrClosed) {
+		if err := up.Fill(1); err != socket.ErrCut {
 			t.Errorf("the wait for next-hop: %v", err)
 		}
 		return exchange.Close
 	}
+	go func() { s.served <- s.Serve(l) }()
 	half, waiting := s.dial(t), s.dial(t)
 	half.say("half a li")
 	waiting.say("await\n")

@@ -7,20 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"section.internal/proxyd/internal/accesslog"
 )
-
-// nobody takes records and does nothing with them.
-type nobody struct{}
-
-func (nobody) Append(*accesslog.Record) {}
 
 // steady returns what carries one request through a proxy whose connections are there already, with a next-hop that answers
 // with the response. Neither side of the test allocates.
 func steady(t testing.TB, request, response string, answer int) (once func()) {
 	p := start(t, nil)
-	p.engine.Log = nobody{}
+	p.silent.Store(true)
 	request, response = request+"\r\n", "HTTP/1.1 200 OK\r\nDate: now\r\n"+response
 	served := make(chan struct{})
 	client, err := net.Dial("tcp", p.addr)

@@ -45,6 +45,7 @@ type proxy struct {
 	pool     *upstream.Pool
 	records  chan record
 	draining atomic.Bool
+	silent   atomic.Bool // records are dropped
 }
 
 // record is what the access log got, with texts of its own.
@@ -54,6 +55,9 @@ type record struct {
 }
 
 func (p *proxy) Append(r *accesslog.Record) {
+	if p.silent.Load() {
+		return
+	}
 	own := record{Record: *r, line: string(r.Request), host: string(r.Host)}
 	select {
 	case p.records <- own:
@@ -78,14 +82,13 @@ func start(t testing.TB, change func(*config.Config)) *proxy {
 	before := descriptors(t)
 	c := settings(change)
 	nextHop, listener := listen(t), listen(t)
-	sweeper := socket.NewSweeper()
-	parker, err := socket.NewParker()
+	poller, err := socket.NewPoller()
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
 	p := &proxy{t: t, addr: listener.Addr().String(), nextHop: nextHop, records: make(chan record, 1000)}
-	p.pool, err = upstream.NewPool(nextHop.Addr().String(), nil, func() config.NextHop { return c.NextHop }, sweeper, log)
+	p.pool, err = upstream.NewPool(nextHop.Addr().String(), nil, func() config.NextHop { return c.NextHop }, poller, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +96,7 @@ func start(t testing.TB, change func(*config.Config)) *proxy {
 		NextHop: p.pool, Log: p, Config: func() *config.Config { return c }, Name: "next-hop",
 		Draining: func() bool { return p.draining.Load() || p.server.Draining() },
 	}
-	p.server = downstream.NewServer(p.engine, func() config.Client { return c.Client }, sweeper, parker, log)
+	p.server = downstream.NewServer(p.engine, func() config.Client { return c.Client }, poller, log)
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -113,8 +116,7 @@ func start(t testing.TB, change func(*config.Config)) *proxy {
 		if n := p.engine.InFlight.Load(); n != 0 {
 			t.Errorf("%d exchanges are in flight", n)
 		}
-		parker.Close()
-		sweeper.Close()
+		poller.Close()
 		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
 	})
 	return p

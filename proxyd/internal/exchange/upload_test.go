@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -288,18 +289,14 @@ func TestUpload_ClientThatGoesAwayWithinItIsBlamedForTheResponseThatEnds(t *test
 
 // deaf is a next-hop whose connections cannot be written to, although nobody has noticed yet.
 type deaf struct {
-	t       *testing.T
-	sweeper *socket.Sweeper
-	addr    string
-	given   int
+	t      *testing.T
+	poller *socket.Poller
+	addr   netip.AddrPort
+	given  int
 }
 
 func (d *deaf) Get(bool) (*upstream.Conn, error) {
-	tcp, err := net.Dial("tcp", d.addr)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := socket.New(tcp.(*net.TCPConn), d.sweeper)
+	conn, err := d.poller.Dial(d.t.Context(), d.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -311,27 +308,30 @@ func (d *deaf) Discard(c *upstream.Conn) { c.Close(); d.given-- }
 
 // What next-hop did not take of a body must not be read as the client's next request.
 func TestUpload_ThatNextHopDoesNotTakeIsNotReadAsARequest(t *testing.T) {
-	sweeper := socket.NewSweeper()
-	defer sweeper.Close()
+	poller, err := socket.NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer poller.Close()
 	nextHop := listen(t)
 	defer nextHop.Close()
-	d := &deaf{t: t, sweeper: sweeper, addr: nextHop.Addr().String()}
+	d := &deaf{t: t, poller: poller, addr: nextHop.Addr().(*net.TCPAddr).AddrPort()}
 	c := settings(func(c *config.Config) { c.NextHop.HeaderTimeout = short })
 	log := &proxy{records: make(chan record, 10)}
 	e := &exchange.Engine{NextHop: d, Log: log, Config: func() *config.Config { return c }, Draining: func() bool { return false }}
 
 	l := listen(t)
-	defer l.Close()
+	listener, err := socket.NewListener(l, poller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
 	tcp, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := newPeer(t, tcp)
-	accepted, err := l.AcceptTCP()
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := socket.New(accepted, sweeper)
+	conn, err := listener.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

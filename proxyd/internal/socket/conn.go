@@ -1,16 +1,15 @@
 // Package socket owns one TCP connection's reads, writes and waits: the seam between the engine and the kernel.
 //
 // A Conn is used by one goroutine for reading and one for writing, which may be the same. Limits of time are not deadlines
-// set anew for each request: the user of a Conn notes until when a read or a write may take (an atomic store), and one Sweeper
+// set anew for each request: the user of a Conn notes until when a read or a write may take (an atomic store), and the Poller
 // looks at all connections several times a second and wakes those that are late.
 package socket
 
 import (
 	"errors"
 	"io"
-	"net"
 	"net/netip"
-	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,75 +21,66 @@ var ErrTimeout = errors.New("time limit exceeded")
 // ErrInterrupted says that somebody called Interrupt.
 var ErrInterrupted = errors.New("interrupted")
 
-// longAgo is a deadline that wakes whoever waits.
-var longAgo = time.Unix(1, 0)
+// ErrCut says that somebody called Cut.
+var ErrCut = errors.New("cut off on this side")
 
 // Conn is one TCP connection with a read buffer. The buffer is taken from a pool when bytes come and goes back when the last
 // of them is consumed, so a connection that waits holds none.
 type Conn struct {
-	tcp    *net.TCPConn
-	raw    syscall.RawConn
-	remote netip.AddrPort
+	fd         int
+	generation int32 // tells this connection from others that had the descriptor before
+	remote     netip.AddrPort
+	poller     *Poller
 
 	buf  []byte // nil, or the pooled or grown buffer
 	r, w int    // buf[r:w] is read and not consumed
 
-	// What tryRead, which runs inside raw.Read, leaves for Fill.
-	tryReadFunc func(fd uintptr) bool // bound once: a method value would be allocated for each read
-	readN       int
-	readErr     error
-
-	peekFunc func(fd uintptr) // bound once as well
-	peeked   [1]byte
-	silent   bool // what peek leaves for Ended
-
-	vec     [2][]byte // the buffers of WriteBoth, kept here so that it allocates nothing
-	buffers net.Buffers
-
-	readBy, writeBy atomic.Int64 // until when, on the sweeper's clock; 0: without limit
+	in, out         waiter
+	hungUp          atomic.Bool  // the kernel said that the peer has ended its side, or that the connection is broken: said once only
+	readBy, writeBy atomic.Int64 // until when, on the poller's clock; 0: without limit
 	interrupted     atomic.Bool
-	parker          atomic.Pointer[Parker] // that it is parked at
+	wasCut          atomic.Bool
 
-	sweeper    *Sweeper
+	closing sync.Mutex // keeps Cut off a descriptor that is closed, and perhaps somebody else's by now
+	closed  bool
+
 	shard      *shard
 	prev, next *Conn // in the shard's list, under its lock
-}
-
-// New takes over tcp. The sweeper watches the connection until it is closed.
-func New(tcp *net.TCPConn, sweeper *Sweeper) (*Conn, error) {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	c := &Conn{tcp: tcp, raw: raw, sweeper: sweeper}
-	if addr, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
-		c.remote = addr.AddrPort()
-	}
-	c.tryReadFunc, c.peekFunc = c.tryRead, c.peek
-	sweeper.add(c)
-	return c, nil
 }
 
 // Remote returns the peer's address.
 func (c *Conn) Remote() netip.AddrPort { return c.remote }
 
 // LimitRead gives all reads from now on together the time d; zero or less lifts the limit.
-func (c *Conn) LimitRead(d time.Duration) { c.readBy.Store(c.sweeper.after(d)) }
+func (c *Conn) LimitRead(d time.Duration) { c.readBy.Store(c.poller.after(d)) }
 
 // LimitWrite gives all writes from now on together the time d; zero or less lifts the limit.
-func (c *Conn) LimitWrite(d time.Duration) { c.writeBy.Store(c.sweeper.after(d)) }
+func (c *Conn) LimitWrite(d time.Duration) { c.writeBy.Store(c.poller.after(d)) }
 
-// Interrupt makes the read that waits, and each later one that would wait, fail with ErrInterrupted. It may be called from any
-// goroutine.
+// Interrupt makes the read that waits, and each later one that would wait, fail with ErrInterrupted. A parked connection is
+// resumed. It may be called from any goroutine.
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
-	c.tcp.SetReadDeadline(longAgo)
+	c.in.notify()
 }
 
 // Resume ends the effect of Interrupt. No read may be under way.
-func (c *Conn) Resume() {
-	if c.interrupted.Swap(false) {
-		c.tcp.SetReadDeadline(time.Time{})
+func (c *Conn) Resume() { c.interrupted.Store(false) }
+
+// Park leaves c without a goroutine: resume is called once when there is something to read, the read limit has passed, or
+// Interrupt was called. It returns false, and resume is not called, when that is so already. Nobody may read until then.
+func (c *Conn) Park(resume func()) bool { return !c.hungUp.Load() && c.in.park(resume) }
+
+// notify passes on what epoll says.
+func (c *Conn) notify(events uint32) {
+	if events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		c.hungUp.Store(true)
+	}
+	if events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		c.in.notify()
+	}
+	if events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		c.out.notify()
 	}
 }
 
@@ -109,7 +99,7 @@ func (c *Conn) Consume(n int) {
 var ErrFull = errors.New("buffer full")
 
 // Fill reads at least one more byte behind the buffered ones, which it lets grow up to max bytes. The error is ErrFull when max
-// are there, io.EOF when the peer has ended its side, ErrTimeout, ErrInterrupted, or what the kernel says.
+// are there, io.EOF when the peer has ended its side, ErrTimeout, ErrInterrupted, ErrCut, or what the kernel says.
 func (c *Conn) Fill(max int) error {
 	if c.buf != nil {
 		if c.w-c.r >= max {
@@ -120,27 +110,28 @@ func (c *Conn) Fill(max int) error {
 		}
 	}
 	for {
-		err := c.raw.Read(c.tryReadFunc)
-		if err == nil {
-			err = c.readErr
+		if err := c.awaitReadable(); err != nil {
+			return err
+		}
+		fresh := c.buf == nil
+		if fresh {
+			c.buf = takeBuffer()
+		}
+		space := c.buf[c.w:]
+		n, err := receive(c.fd, space, 0)
+		if fresh && n <= 0 {
+			putBuffer(c.buf)
+			c.buf = nil
 		}
 		switch {
-		case err == nil && c.readN == 0:
-			return io.EOF
-		case err == nil:
-			c.w += c.readN
+		case n > 0:
+			if n == len(space) {
+				c.in.state.Store(ready) // there may be more
+			}
+			c.w += n
 			return nil
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return err
-		case c.interrupted.Load():
-			return ErrInterrupted
-		case c.sweeper.passed(c.readBy.Load()):
-			return ErrTimeout
-		}
-		// The sweeper woke a read whose limit was moved in the meantime.
-		c.tcp.SetReadDeadline(time.Time{})
-		if c.interrupted.Load() {
-			return ErrInterrupted
+		case err != syscall.EAGAIN:
+			return c.readEnded(err)
 		}
 	}
 }
@@ -158,112 +149,158 @@ func (c *Conn) makeRoom(max int) {
 	c.buf = larger
 }
 
-// tryRead reads once without waiting; false means that there was nothing. A buffer is only taken for as long as it holds bytes.
-func (c *Conn) tryRead(fd uintptr) bool {
-	fresh := c.buf == nil
-	if fresh {
-		c.buf = takeBuffer()
+// awaitReadable waits until a read may find something. A wake-up that brought nothing leads here again: whether the wait has
+// been ended by somebody is asked before each.
+func (c *Conn) awaitReadable() error {
+	// The kernel tells of the end only once, maybe together with bytes that came before it: from then on each read is tried.
+	for c.in.state.Load() != ready && !c.hungUp.Load() {
+		switch {
+		case c.interrupted.Load():
+			return ErrInterrupted
+		case c.poller.passed(c.readBy.Load()):
+			return ErrTimeout
+		}
+		c.in.wait()
 	}
-	c.readN, c.readErr = retryEINTR(func() (int, error) { return syscall.Read(int(fd), c.buf[c.w:]) })
-	if fresh && c.readN <= 0 {
-		putBuffer(c.buf)
-		c.buf = nil
+	c.in.clear()
+	return nil
+}
+
+// readEnded says how the stream has ended, err being the kernel's word, or nil.
+func (c *Conn) readEnded(err error) error {
+	c.hungUp.Store(true) // each later read is to find the same
+	switch {
+	case c.wasCut.Load():
+		return ErrCut
+	case err == nil:
+		return io.EOF
 	}
-	if c.readErr == syscall.EAGAIN {
-		return false
-	}
-	c.readN = max(c.readN, 0)
-	return true
+	return err
 }
 
 // Write writes all of p.
-func (c *Conn) Write(p []byte) (int, error) {
-	written := 0
+func (c *Conn) Write(p []byte) (written int, err error) {
 	for {
-		n, err := c.tcp.Write(p[written:])
-		written += n
-		if err = c.writeError(err); err != errWokenEarly {
-			return written, err
+		c.out.clear()
+		n, err := transmit(c.fd, p[written:])
+		written += max(n, 0)
+		switch {
+		case written == len(p):
+			return written, nil
+		case n > 0:
+		case err != syscall.EAGAIN:
+			return written, c.writeEnded(err)
+		default:
+			if err := c.awaitWritable(); err != nil {
+				return written, err
+			}
 		}
 	}
 }
 
-// WriteBoth writes a and then b with one call to the kernel.
+// WriteBoth writes a and then b, with one call to the kernel where it takes them both.
 func (c *Conn) WriteBoth(a, b []byte) (int, error) {
-	if len(b) == 0 {
+	switch {
+	case len(a) == 0:
+		return c.Write(b)
+	case len(b) == 0:
 		return c.Write(a)
 	}
-	c.vec = [2][]byte{a, b}
-	c.buffers = c.vec[:]
-	written := 0
-	for {
-		n, err := c.buffers.WriteTo(c.tcp) // advances c.buffers
-		written += int(n)
-		if err = c.writeError(err); err != errWokenEarly {
-			c.vec, c.buffers = [2][]byte{}, nil
+	c.out.clear()
+	n, err := transmitBoth(c.fd, a, b)
+	switch {
+	case n == len(a)+len(b):
+		return n, nil
+	case n < 0 && err != syscall.EAGAIN:
+		return 0, c.writeEnded(err)
+	}
+	written := max(n, 0)
+	for _, part := range [...][]byte{a[min(written, len(a)):], b[max(written-len(a), 0):]} {
+		if len(part) == 0 {
+			continue
+		}
+		n, err := c.Write(part)
+		if written += n; err != nil {
 			return written, err
 		}
 	}
+	return written, nil
 }
 
-var errWokenEarly = errors.New("woken before the limit")
-
-// writeError tells a write that took too long from one that the sweeper woke while its limit was being moved.
-func (c *Conn) writeError(err error) error {
-	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
-	}
-	if c.sweeper.passed(c.writeBy.Load()) {
+// awaitWritable waits until a write that the kernel refused may go on.
+func (c *Conn) awaitWritable() error {
+	switch {
+	case c.wasCut.Load():
+		return ErrCut
+	case c.poller.passed(c.writeBy.Load()):
 		return ErrTimeout
 	}
-	c.tcp.SetWriteDeadline(time.Time{})
-	return errWokenEarly
+	c.out.wait()
+	return nil
+}
+
+func (c *Conn) writeEnded(err error) error {
+	if c.wasCut.Load() {
+		return ErrCut
+	}
+	return err
 }
 
 // Ended says, without waiting, whether the peer has ended the connection or sent something that nobody asked for: a pooled
-// connection of which this holds is of no use.
+// connection of which this holds is of no use. It costs a call to the kernel only when there are news since the last read.
 func (c *Conn) Ended() bool {
-	err := c.raw.Control(c.peekFunc)
-	return err != nil || !c.silent
-}
-
-func (c *Conn) peek(fd uintptr) {
-	_, err := retryEINTR(func() (int, error) {
-		n, _, err := syscall.Recvfrom(int(fd), c.peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		return n, err
-	})
-	c.silent = err == syscall.EAGAIN
+	if c.hungUp.Load() {
+		return true
+	}
+	if c.in.state.Load() != ready {
+		return false
+	}
+	var one [1]byte
+	_, err := receive(c.fd, one[:], syscall.MSG_PEEK)
+	return err != syscall.EAGAIN
 }
 
 // KeepAlive lets the kernel look every now and then whether the peer is still there; for connections that may be silent for
 // long, and so have no limit of time.
 func (c *Conn) KeepAlive() {
-	c.tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 6})
+	const idle, interval, probes = 30, 10, 6 // seconds, seconds
+	syscall.SetsockoptInt(c.fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, idle)
+	syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, interval)
+	syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, probes)
 }
 
 // CloseWrite ends this side; the peer reads the end of the stream.
-func (c *Conn) CloseWrite() error { return c.tcp.CloseWrite() }
-
-// Close ends the connection and gives its buffer back; no read or write may be under way.
-func (c *Conn) Close() error {
-	c.Consume(c.w - c.r)
-	return c.Cut()
-}
-
-// Cut ends the connection while others may still read or write: they fail. The buffer stays with the reader; Close is still
-// to be called.
-func (c *Conn) Cut() error {
-	c.sweeper.remove(c)
-	return c.tcp.Close()
-}
+func (c *Conn) CloseWrite() error { return syscall.Shutdown(c.fd, syscall.SHUT_WR) }
 
 // Reset makes Close tell the peer, by a TCP reset, that the stream did not end as it should.
-func (c *Conn) Reset() { c.tcp.SetLinger(0) }
+func (c *Conn) Reset() {
+	syscall.SetsockoptLinger(c.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1, Linger: 0})
+}
 
-func retryEINTR(call func() (int, error)) (int, error) {
-	for {
-		if n, err := call(); err != syscall.EINTR {
-			return n, err
-		}
+// Cut ends the connection while others may still read or write: they fail with ErrCut. The connection is still to be closed by
+// its user. It may be called from any goroutine, and more than once.
+func (c *Conn) Cut() {
+	c.closing.Lock()
+	if !c.closed {
+		c.wasCut.Store(true)
+		syscall.Shutdown(c.fd, syscall.SHUT_RDWR)
 	}
+	c.closing.Unlock()
+	c.hungUp.Store(true)
+	c.in.notify()
+	c.out.notify()
+}
+
+// Close ends the connection and gives its buffer back; no read or write may be under way. Closing twice does nothing.
+func (c *Conn) Close() {
+	c.closing.Lock()
+	defer c.closing.Unlock()
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.Consume(c.w - c.r)
+	c.poller.forget(c)
+	syscall.Close(c.fd)
 }

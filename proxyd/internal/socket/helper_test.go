@@ -16,11 +16,14 @@ func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
 // patience bounds what a test waits for and expects to come.
 const patience = 10 * time.Second
 
-// newSweeper returns a sweeper of its own for the test, which at its end must have given back all descriptors.
-func newSweeper(t testing.TB) *Sweeper {
+// newPoller returns a poller of its own for the test, which at its end must have given back all descriptors.
+func newPoller(t testing.TB) *Poller {
 	t.Helper()
 	before := descriptors(t)
-	s := NewSweeper()
+	s, err := NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		s.Close()
 		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
@@ -28,40 +31,36 @@ func newSweeper(t testing.TB) *Sweeper {
 	return s
 }
 
-// stoppedSweeper returns one whose clock and sweeps are the test's.
-func stoppedSweeper(t testing.TB) *Sweeper {
+// stoppedPoller returns one whose clock and sweeps are the test's.
+func stoppedPoller(t testing.TB) *Poller {
 	t.Helper()
-	s := &Sweeper{}
-	s.now.Store(1)
-	t.Cleanup(s.pipes.close)
+	s, err := startPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
 	return s
 }
 
-// advance moves the clock of a stopped sweeper on and sweeps.
-func advance(s *Sweeper, d time.Duration) {
+// advance moves the clock of a stopped poller on and sweeps.
+func advance(s *Poller, d time.Duration) {
 	s.now.Add(int64(d))
-	for i := range s.shards {
-		s.shards[i].sweep(s)
-	}
+	s.sweepOnce()
 }
 
 // pair returns a connection and its peer.
-func pair(t testing.TB, s *Sweeper) (*Conn, *net.TCPConn) {
+func pair(t testing.TB, s *Poller) (*Conn, *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	peer, err := net.Dial("tcp", l.Addr().String())
+	c, err := s.Dial(t.Context(), l.Addr().(*net.TCPAddr).AddrPort())
 	if err != nil {
 		t.Fatal(err)
 	}
-	tcp, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := New(tcp.(*net.TCPConn), s)
+	peer, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,8 @@
 package socket
 
 import (
-	"errors"
 	"io"
 	"math"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,7 +16,7 @@ import (
 // on which side; io.ErrUnexpectedEOF when src ended before n. Where taken is not nil it is set once src has given n bytes, before
 // dst gets the last of them: whoever answers what dst has got finds it set.
 func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *atomic.Bool) (moved int64, srcErr, dstErr error) {
-	p, err := src.sweeper.pipes.take()
+	p, err := src.poller.pipes.take()
 	if err != nil {
 		return moveByCopy(dst, src, n, readWait, writeWait, taken)
 	}
@@ -48,7 +46,7 @@ func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *ato
 			break
 		}
 	}
-	src.sweeper.pipes.put(p)
+	src.poller.pipes.put(p)
 	return moved, srcErr, dstErr
 }
 
@@ -87,17 +85,11 @@ func moveByCopy(dst, src *Conn, n int64, readWait, writeWait time.Duration, take
 // pipeSize is how much one pipe can hold. Measured with 10 MiB bodies; see docs/performance.md.
 const pipeSize = 256 << 10
 
-// pipe is a kernel buffer that bytes are moved through, with the callbacks for the poller bound once.
+// pipe is a kernel buffer that bytes are moved through.
 type pipe struct {
-	r, w     int
-	held     int // bytes in the pipe
-	want     int
-	err      error
-	fillFunc func(fd uintptr) bool
-	pourFunc func(fd uintptr) bool
-	dst      *Conn         // of the drain under way
-	wait     time.Duration // that dst may take for each part
-	used     time.Time
+	r, w int
+	held int // bytes in the pipe
+	used time.Time
 }
 
 func newPipe() (*pipe, error) {
@@ -106,9 +98,7 @@ func newPipe() (*pipe, error) {
 		return nil, err
 	}
 	unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize) // refused beyond the user's quota: a smaller pipe works as well
-	p := &pipe{r: fds[0], w: fds[1]}
-	p.fillFunc, p.pourFunc = p.tryFill, p.tryPour
-	return p, nil
+	return &pipe{r: fds[0], w: fds[1]}, nil
 }
 
 func (p *pipe) close() {
@@ -118,76 +108,44 @@ func (p *pipe) close() {
 
 // fill waits until src has bytes and takes up to want of them into the pipe; none when src has ended.
 func (p *pipe) fill(src *Conn, want int64) error {
-	p.want = int(min(want, pipeSize))
 	for {
-		err := src.raw.Read(p.fillFunc)
-		if err == nil {
-			return p.err
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := src.awaitReadable(); err != nil {
 			return err
 		}
-		if src.interrupted.Load() {
-			return ErrInterrupted
-		}
-		if src.sweeper.passed(src.readBy.Load()) {
-			return ErrTimeout
-		}
-		src.tcp.SetReadDeadline(time.Time{})
-		if src.interrupted.Load() {
-			return ErrInterrupted
+		n, err := splice(src.fd, p.w, int(min(want, pipeSize)))
+		switch {
+		case n > 0:
+			src.in.state.Store(ready) // a pipe takes what fits into its slots: there may be more
+			p.held = n
+			return nil
+		case err == nil && !src.wasCut.Load():
+			return nil
+		case err != syscall.EAGAIN:
+			return src.readEnded(err)
 		}
 	}
-}
-
-func (p *pipe) tryFill(fd uintptr) bool {
-	n, err := splice(int(fd), p.w, p.want)
-	if err == syscall.EAGAIN {
-		return false
-	}
-	p.held, p.err = n, err
-	return true
 }
 
 // drain pours all that the pipe holds into dst, which may take the time wait for each part: a peer that takes little at a time,
 // but takes it, is not cut off.
 func (p *pipe) drain(dst *Conn, wait time.Duration) error {
-	p.dst, p.wait = dst, wait
-	defer func() { p.dst = nil }()
 	dst.LimitWrite(wait)
 	for p.held > 0 {
-		err := dst.raw.Write(p.pourFunc)
-		if err == nil {
-			err = p.err
-		}
-		if err = dst.writeError(err); err != nil && err != errWokenEarly {
-			return err
+		dst.out.clear()
+		n, err := splice(p.r, dst.fd, p.held)
+		switch {
+		case n > 0:
+			p.held -= n
+			dst.LimitWrite(wait)
+		case err != syscall.EAGAIN:
+			return dst.writeEnded(err)
+		default:
+			if err := dst.awaitWritable(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
-}
-
-func (p *pipe) tryPour(fd uintptr) bool {
-	for p.held > 0 {
-		n, err := splice(p.r, int(fd), p.held)
-		if err == syscall.EAGAIN {
-			return false
-		}
-		if p.err = err; err != nil {
-			return true
-		}
-		p.held -= n
-		p.dst.LimitWrite(p.wait)
-	}
-	p.err = nil
-	return true
-}
-
-func splice(from, to, n int) (int, error) {
-	return retryEINTR(func() (int, error) {
-		moved, err := unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-		return max(int(moved), 0), err
-	})
 }
 
 // pipePool keeps pipes for the next Move. Those that nobody needed for a while are closed, so a quiet proxy holds none.

@@ -44,7 +44,7 @@ func noise(n int) []byte {
 
 func TestMove_MovesExactlyNAndLeavesTheRest(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		src, from := pair(t, s)
 		dst, to := pair(t, s)
 		body := noise(3 << 20)
@@ -72,7 +72,7 @@ func TestMove_MovesExactlyNAndLeavesTheRest(t *testing.T) {
 // Whoever gets the last byte may answer at once, and the answer must find that there is no more to come.
 func TestMove_TellsThatAllIsTakenBeforeTheLastByteIsGiven(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		src, from := pair(t, s)
 		dst, to := pair(t, s)
 		body := noise(600 << 10)
@@ -104,7 +104,7 @@ func TestMove_TellsThatAllIsTakenBeforeTheLastByteIsGiven(t *testing.T) {
 
 func TestMove_GoesBothWaysAtOnce(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		a, outerA := pair(t, s)
 		b, outerB := pair(t, s)
 		var all sync.WaitGroup
@@ -135,7 +135,7 @@ func TestMove_GoesBothWaysAtOnce(t *testing.T) {
 
 func TestMove_SaysThatSrcEndedEarly(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		src, from := pair(t, s)
 		dst, to := pair(t, s)
 		send(t, from, "only this")
@@ -150,7 +150,7 @@ func TestMove_SaysThatSrcEndedEarly(t *testing.T) {
 
 func TestMove_SaysThatSrcWasReset(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		src, from := pair(t, s)
 		dst, _ := pair(t, s)
 		from.SetLinger(0)
@@ -166,7 +166,7 @@ func TestMove_SaysThatSrcWasReset(t *testing.T) {
 // What was taken for dst must not be left in src, to be read as the next message.
 func TestMove_LeavesNothingInSrcThatDstDidNotTake(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		src, from := pair(t, s)
 		dst, _ := pair(t, s)
 		dst.CloseWrite()
@@ -178,7 +178,7 @@ func TestMove_LeavesNothingInSrcThatDstDidNotTake(t *testing.T) {
 }
 
 func TestMove_SaysThatDstIsGoneAndKeepsNoPipeWithBytes(t *testing.T) {
-	s := newSweeper(t)
+	s := newPoller(t)
 	src, from := pair(t, s)
 	dst, to := pair(t, s)
 	to.SetLinger(0)
@@ -216,7 +216,7 @@ func TestMove_SaysThatDstIsGoneAndKeepsNoPipeWithBytes(t *testing.T) {
 
 func TestMove_LimitsEachWaitForSrc(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		src, from := pair(t, s)
 		dst, to := pair(t, s)
 		send(t, from, "then silence")
@@ -230,7 +230,7 @@ func TestMove_LimitsEachWaitForSrc(t *testing.T) {
 
 func TestMove_LimitsEachWaitForDst(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		src, from := pair(t, s)
 		dst, _ := pair(t, s) // whose peer reads nothing
 		var feeding sync.WaitGroup
@@ -252,10 +252,10 @@ func TestMove_LimitsEachWaitForDst(t *testing.T) {
 
 // A limit is for a pause, not for how long a whole pipe takes to get empty.
 func TestMove_DoesNotCutOffAPeerThatTakesLittleAtATime(t *testing.T) {
-	s := stoppedSweeper(t)
+	s := stoppedPoller(t)
 	src, from := pair(t, s)
 	dst, to := pair(t, s)
-	dst.tcp.SetWriteBuffer(16 << 10)
+	syscall.SetsockoptInt(dst.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 16<<10)
 	to.SetReadBuffer(32 << 10)
 	body := noise(2 << 20)
 	var feeding sync.WaitGroup
@@ -279,13 +279,13 @@ func TestMove_DoesNotCutOffAPeerThatTakesLittleAtATime(t *testing.T) {
 
 func TestMove_EndsWhenInterruptedOrCut(t *testing.T) {
 	eachMover(t, func(t *testing.T, move mover) {
-		s := newSweeper(t)
+		s := newPoller(t)
 		src, _ := pair(t, s)
 		dst, _ := pair(t, s)
 		for _, end := range []struct {
 			how  func()
 			want error
-		}{{src.Interrupt, ErrInterrupted}, {func() { src.Resume(); src.Cut() }, net.ErrClosed}} {
+		}{{src.Interrupt, ErrInterrupted}, {func() { src.Resume(); src.Cut() }, ErrCut}} {
 			done := make(chan moved, 1)
 			go func() { done <- move.do(dst, src, -1, 0, 0) }()
 			end.how()
@@ -297,7 +297,7 @@ func TestMove_EndsWhenInterruptedOrCut(t *testing.T) {
 }
 
 func TestPipes_AreUsedAgainAndTrimmedWhenNobodyNeedsThem(t *testing.T) {
-	s := newSweeper(t)
+	s := newPoller(t)
 	src, from := pair(t, s)
 	dst, to := pair(t, s)
 	before := descriptors(t)
@@ -338,8 +338,7 @@ func TestPipes_OfALoadAreTrimmedOldestFirst(t *testing.T) {
 }
 
 func BenchmarkMove_64KiB(b *testing.B) {
-	s := NewSweeper()
-	defer s.Close()
+	s := newPoller(b)
 	src, from := pair(b, s)
 	dst, to := pair(b, s)
 	to.SetDeadline(time.Time{})

@@ -132,14 +132,17 @@ func newPool(t testing.TB, o *origin, settings config.NextHop) *Pool {
 
 func newPoolAt(t testing.TB, name string, look Lookup, settings config.NextHop, log *slog.Logger) *Pool {
 	t.Helper()
-	sweeper := socket.NewSweeper()
-	p, err := NewPool(name, look, func() config.NextHop { return settings }, sweeper, log)
+	poller, err := socket.NewPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPool(name, look, func() config.NextHop { return settings }, poller, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		p.Close()
-		sweeper.Close()
+		poller.Close()
 		eventually(t, "all places are given back", func() bool { return p.Status().Open == 0 })
 	})
 	return p

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -41,7 +40,7 @@ type Conn struct {
 type Pool struct {
 	resolver *resolver
 	settings func() config.NextHop
-	sweeper  *socket.Sweeper
+	poller   *socket.Poller
 	log      *slog.Logger
 	ctx      context.Context // of all that runs or waits
 	cancel   context.CancelFunc
@@ -61,9 +60,9 @@ type Pool struct {
 const failedFor = 10 * time.Second
 
 // NewPool starts to resolve name (HOST:PORT). Settings are asked for anew each time one is needed. It runs until Close.
-func NewPool(name string, lookup Lookup, settings func() config.NextHop, sweeper *socket.Sweeper,
+func NewPool(name string, lookup Lookup, settings func() config.NextHop, poller *socket.Poller,
 	log *slog.Logger) (*Pool, error) {
-	p := &Pool{settings: settings, sweeper: sweeper, log: log, failed: map[netip.AddrPort]time.Time{}}
+	p := &Pool{settings: settings, poller: poller, log: log, failed: map[netip.AddrPort]time.Time{}}
 	var err error
 	p.resolver, err = newResolver(name, lookup, func() time.Duration { return settings().ResolveEvery }, log)
 	if err != nil {
@@ -310,19 +309,11 @@ func (p *Pool) inOrder(addrs []netip.AddrPort) []netip.AddrPort {
 }
 
 func (p *Pool) connectTo(ctx context.Context, addr netip.AddrPort, shares int) (*Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(shares))
-		defer cancel()
-	}
-	dialer := net.Dialer{KeepAlive: -1} // a pooled connection lives for seconds; tunnels ask for it themselves
-	tcp, err := dialer.DialContext(ctx, "tcp", addr.String())
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(shares))
+	defer cancel()
+	conn, err := p.poller.Dial(ctx, addr)
 	if err != nil {
-		return nil, err
-	}
-	conn, err := socket.New(tcp.(*net.TCPConn), p.sweeper)
-	if err != nil {
-		tcp.Close()
 		return nil, err
 	}
 	p.mu.Lock()
@@ -335,11 +326,10 @@ func (p *Pool) connectTo(ctx context.Context, addr netip.AddrPort, shares int) (
 // explain gives an error of the dialer its reason.
 func (p *Pool) explain(err error) error {
 	name, limit := p.resolver.name, p.settings().ConnectTimeout
-	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &Error{httpcache.NextHopRefused, fmt.Errorf("cannot connect to %s: connection refused", name)}
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT):
 		return &Error{httpcache.NextHopConnectTimeout, fmt.Errorf(
 			"cannot connect to %s within %v (next_hop.connect_timeout)", name, limit)}
 	}

@@ -2,15 +2,13 @@ package socket
 
 import (
 	"bytes"
-	"errors"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"testing"
 	"time"
 )
 
-func watched(s *Sweeper) (n int) {
+func watched(s *Poller) (n int) {
 	for i := range s.shards {
 		s.shards[i].mu.Lock()
 		for c := s.shards[i].head; c != nil; c = c.next {
@@ -21,8 +19,8 @@ func watched(s *Sweeper) (n int) {
 	return n
 }
 
-func TestSweeper_EndsAReadAtItsLimitAndNotBefore(t *testing.T) {
-	c, peer := pair(t, newSweeper(t))
+func TestSweep_EndsAReadAtItsLimitAndNotBefore(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
 	const limit = 100 * time.Millisecond
 	start := time.Now()
 	c.LimitRead(limit)
@@ -41,8 +39,8 @@ func TestSweeper_EndsAReadAtItsLimitAndNotBefore(t *testing.T) {
 	}
 }
 
-func TestSweeper_EndsAWriteAtItsLimit(t *testing.T) {
-	c, peer := pair(t, newSweeper(t))
+func TestSweep_EndsAWriteAtItsLimit(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
 	endless := make([]byte, 32<<20) // nobody reads it
 	for name, write := range map[string]func() (int, error){
 		"Write":     func() (int, error) { return c.Write(endless) },
@@ -65,8 +63,8 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-func TestSweeper_LimitThatWasMovedDoesNotFire(t *testing.T) {
-	s := stoppedSweeper(t)
+func TestSweep_LimitThatWasMovedDoesNotFire(t *testing.T) {
+	s := stoppedPoller(t)
 	c, peer := pair(t, s)
 	read := make(chan error, 1)
 	c.LimitRead(time.Second)
@@ -74,7 +72,7 @@ func TestSweeper_LimitThatWasMovedDoesNotFire(t *testing.T) {
 	for range 10 { // ten times as long as the first limit allowed
 		c.LimitRead(time.Second)
 		advance(s, time.Second)
-		c.tcp.SetReadDeadline(longAgo) // as a sweep does that saw the limit before it was moved
+		c.in.notify() // as a sweep does that saw the limit before it was moved
 	}
 	select {
 	case err := <-read:
@@ -87,8 +85,8 @@ func TestSweeper_LimitThatWasMovedDoesNotFire(t *testing.T) {
 	}
 }
 
-func TestSweeper_LimitMayBeSetWhileTheReadWaits(t *testing.T) {
-	s := newSweeper(t)
+func TestSweep_LimitMayBeSetWhileTheReadWaits(t *testing.T) {
+	s := newPoller(t)
 	c, _ := pair(t, s)
 	read := make(chan error, 1)
 	go func() { read <- c.Fill(1) }() // without limit
@@ -98,8 +96,8 @@ func TestSweeper_LimitMayBeSetWhileTheReadWaits(t *testing.T) {
 	}
 }
 
-func TestSweeper_CountsFromTheLimitNotFromTheLastTick(t *testing.T) {
-	s := stoppedSweeper(t)
+func TestSweep_CountsFromTheLimitNotFromTheLastTick(t *testing.T) {
+	s := stoppedPoller(t)
 	by := s.after(time.Second)
 	// The clock is up to one tick old when a limit is set.
 	s.now.Add(int64(time.Second + Tick - 1))
@@ -115,25 +113,24 @@ func TestSweeper_CountsFromTheLimitNotFromTheLastTick(t *testing.T) {
 	}
 }
 
-func TestSweeper_ForgetsConnectionsFromAnyPlaceInItsLists(t *testing.T) {
-	s := newSweeper(t)
+func TestSweep_ForgetsConnectionsFromAnyPlaceInItsLists(t *testing.T) {
+	s := newPoller(t)
 	conns := make([]*Conn, 100)
 	for i := range conns {
-		conns[i] = &Conn{tcp: new(net.TCPConn), sweeper: s} // closing such a one fails and does nothing
-		s.add(conns[i])
+		conns[i], _ = pair(t, s)
 	}
 	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
 	for i, c := range conns {
-		s.remove(c)
-		s.remove(c)
+		c.Close()
+		c.Close()
 		if left := watched(s); left != len(conns)-i-1 {
-			t.Fatalf("%d are watched after %d of %d were removed", left, i+1, len(conns))
+			t.Fatalf("%d are watched after %d of %d were closed", left, i+1, len(conns))
 		}
 	}
 }
 
-func TestSweeper_MayBeUsedFromAllSidesAtOnce(t *testing.T) {
-	s := newSweeper(t)
+func TestSweep_MayBeUsedFromAllSidesAtOnce(t *testing.T) {
+	s := newPoller(t)
 	var users sync.WaitGroup
 	for range 8 {
 		users.Go(func() {
@@ -156,20 +153,20 @@ func TestSweeper_MayBeUsedFromAllSidesAtOnce(t *testing.T) {
 }
 
 func TestCutAll_EndsAllConnectionsAndThoseThatComeLater(t *testing.T) {
-	s := newSweeper(t)
+	s := newPoller(t)
 	var waiting sync.WaitGroup
 	for range 40 {
 		c, _ := pair(t, s)
 		waiting.Go(func() {
-			if err := c.Fill(1); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("Fill: %v; want that it was closed", err)
+			if err := c.Fill(1); err != ErrCut {
+				t.Errorf("Fill: %v; want ErrCut", err)
 			}
 		})
 	}
 	s.CutAll()
 	waiting.Wait()
 	late, peer := pair(t, s)
-	if err := late.Fill(1); !errors.Is(err, net.ErrClosed) {
+	if err := late.Fill(1); err != ErrCut {
 		t.Errorf("Fill of a late one: %v", err)
 	}
 	if n, err := peer.Read(make([]byte, 1)); n > 0 || err == nil {

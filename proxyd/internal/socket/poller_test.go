@@ -1,0 +1,173 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestPark_ResumesOnceForWhateverHappens(t *testing.T) {
+	s := newPoller(t)
+	for name, happens := range map[string]func(c *Conn, peer *net.TCPConn){
+		"bytes":     func(_ *Conn, peer *net.TCPConn) { send(t, peer, "x") },
+		"end":       func(_ *Conn, peer *net.TCPConn) { peer.Close() },
+		"reset":     func(_ *Conn, peer *net.TCPConn) { peer.SetLinger(0); peer.Close() },
+		"limit":     func(c *Conn, _ *net.TCPConn) { c.LimitRead(time.Nanosecond) },
+		"interrupt": func(c *Conn, _ *net.TCPConn) { c.Interrupt() },
+		"cut":       func(c *Conn, _ *net.TCPConn) { c.Cut() },
+	} {
+		c, peer := pair(t, s)
+		quiet(t, c)
+		var resumed atomic.Int32
+		wake := make(chan struct{}, 10)
+		if !c.Park(func() { resumed.Add(1); wake <- struct{}{} }) {
+			t.Fatalf("%s: a silent connection is not parked", name)
+		}
+		happens(c, peer)
+		within(t, func() struct{} { return <-wake })
+		c.Interrupt() // a second event
+		if n := resumed.Load(); n != 1 {
+			t.Errorf("%s: resumed %d times", name, n)
+		}
+	}
+}
+
+func TestPark_RefusesAConnectionThatHasNews(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
+	quiet(t, c)
+	send(t, peer, "x")
+	eventually(t, "the poller knows", func() bool { return c.in.state.Load() == ready })
+	if c.Park(func() { t.Error("resumed although it was not parked") }) {
+		t.Error("it was parked")
+	}
+	if err := c.Fill(1); err != nil {
+		t.Error(err)
+	}
+}
+
+// quiet makes the connection know that there is nothing to read.
+func quiet(t *testing.T, c *Conn) {
+	t.Helper()
+	c.LimitRead(time.Nanosecond)
+	if err := c.Fill(1); err != ErrTimeout {
+		t.Fatal(err)
+	}
+	c.LimitRead(0)
+	c.in.clear()
+}
+
+// The bytes and the end of a stream may be told of at once, and the end must not be forgotten over the bytes.
+func TestFill_FindsTheEndThatCameWithTheLastBytes(t *testing.T) {
+	s := newPoller(t)
+	for range 200 {
+		c, peer := pair(t, s)
+		send(t, peer, "last")
+		peer.CloseWrite()
+		for len(c.Buffered()) < len("last") {
+			if err := within(t, func() error { return c.Fill(100) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := within(t, func() error { return c.Fill(100) }); err == nil {
+			t.Fatal("no end")
+		}
+		c.Close()
+		peer.Close()
+	}
+}
+
+// News of a descriptor that was closed must not reach the connection that has it next.
+func TestPoller_NewsOfTheDeadDoNotReachTheLiving(t *testing.T) {
+	s := newPoller(t)
+	c, peer := pair(t, s)
+	quiet(t, c)
+	s.mu.Lock()
+	c.generation++ // what epoll says from now on is of one that had the descriptor before
+	s.mu.Unlock()
+	send(t, peer, "x")
+	c2, peer2 := pair(t, s)
+	send(t, peer2, "x")
+	if err := within(t, func() error { return c2.Fill(1) }); err != nil {
+		t.Fatal(err)
+	}
+	if c.in.state.Load() != unready || c.hungUp.Load() {
+		t.Error("it was told")
+	}
+}
+
+func TestEnded_KnowsWithoutBeingTold(t *testing.T) {
+	s := newPoller(t)
+	for name, happens := range map[string]func(peer *net.TCPConn){
+		"an end":           func(peer *net.TCPConn) { peer.Close() },
+		"unsolicited byte": func(peer *net.TCPConn) { send(t, peer, "x") },
+	} {
+		c, peer := pair(t, s)
+		quiet(t, c)
+		if c.Ended() {
+			t.Errorf("%s: ended before anything happened", name)
+		}
+		happens(peer)
+		eventually(t, name+" is noticed", c.Ended)
+	}
+}
+
+func TestDial_SaysWhyItFailed(t *testing.T) {
+	s := newPoller(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().(*net.TCPAddr).AddrPort()
+	l.Close()
+	if _, err := s.Dial(t.Context(), addr); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Dial(ctx, addr); err == nil {
+		t.Error("connected although the context had ended")
+	}
+}
+
+func TestListener_AcceptsAllUntilItsLimit(t *testing.T) {
+	s := newPoller(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	listener, err := NewListener(l.(*net.TCPListener), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for range 3 { // several before the first is accepted: the kernel tells of them once
+		var peers []net.Conn
+		for range 5 {
+			peer, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			peers = append(peers, peer)
+		}
+		for _, peer := range peers {
+			c, err := listener.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Remote().String() != peer.LocalAddr().String() {
+				t.Errorf("accepted %v; want %v", c.Remote(), peer.LocalAddr())
+			}
+			c.Close()
+			peer.Close()
+		}
+	}
+	listener.Limit(time.Nanosecond)
+	if _, err := listener.Accept(); err != ErrTimeout {
+		t.Errorf("Accept: %v; want ErrTimeout", err)
+	}
+}
