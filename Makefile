@@ -2,7 +2,7 @@
 # what a target can use beyond that, it uses where it is there and says so where it is not.
 
 TOOLS   := proxyd validator deploy logrotator msghandler sectionctl
-MODULES := contract $(TOOLS) e2e
+MODULES := contract $(TOOLS) e2e bench
 SOURCES := $(patsubst %,./%/...,$(MODULES))
 UNITS   := $(patsubst %,./%/...,$(filter-out e2e,$(MODULES)))
 
@@ -83,6 +83,15 @@ image-test: ## build the image on local stand-ins for its bases, and check every
 .PHONY: realclients
 realclients: build ## curl, git, wrk, a WebSocket client and a browser through the proxy; installs what it needs from Debian's packages
 	E2E_BIN_DIR=$(abspath $(BIN)) go test -count=1 -tags realclients -timeout 15m -v ./e2e/realclients/
+
+.PHONY: bench
+bench: build ## proxyd beside nginx, HAProxy and Varnish, 25 minutes; BENCH='--rounds 1 --case pass-1k-64' for less
+	@go build -o $(BIN)/.bench ./bench # go run would call an end by Ctrl-C a failure
+	@exec $(BIN)/.bench --proxyd $(BIN)/proxyd $(BENCH)
+
+.PHONY: bench-setup
+bench-setup: ## install what make bench compares with from Debian's packages, as root; otherwise say what is missing
+	@bench/setup.sh
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (20s)

@@ -69,6 +69,16 @@ var imports = map[string][]string{
 		"contract/command", "contract/config", "contract/control", "contract/control/client", "contract/hook",
 		"contract/nearest", "contract/pidfile", "contract/place", cli, gopsutil, sys,
 	},
+
+	// The benchmark beside other servers.
+	"bench/internal/epoll":  {sys},
+	"bench/internal/origin": {"bench/internal/epoll"},
+	"bench/internal/load":   {"bench/internal/epoll", "bench/internal/origin"},
+	"bench/internal/proc":   {},
+	"bench": {
+		"bench/internal/epoll", "bench/internal/load", "bench/internal/origin", "bench/internal/proc", "contract/command",
+		"contract/hook", "contract/place", cli,
+	},
 }
 
 // overHTTP lists who may use net/http: the control socket, which is off the data path. The engine speaks for itself.
@@ -155,7 +165,7 @@ func TestPackages_AreNamedForWhatTheyGive(t *testing.T) {
 
 // outside says whether a package is no part of the product: it tests, or serves only tests.
 func outside(name string) bool {
-	return name == "e2e" || strings.HasPrefix(name, "e2e/") || strings.HasPrefix(name, "bench/") || servesTests(name)
+	return name == "e2e" || strings.HasPrefix(name, "e2e/") || servesTests(name)
 }
 
 // servesTests says whether a package is for tests only, which its name shows.

@@ -1,0 +1,69 @@
+package main
+
+// unit is how a figure is shown.
+type unit struct {
+	name   string
+	size   float64 // in seconds or bytes
+	digits int
+}
+
+var (
+	microseconds = unit{"µs", 1e-6, 1}
+	milliseconds = unit{"ms", 1e-3, 2}
+	kibibytes    = unit{"KiB", 1 << 10, 1}
+	megabytes    = unit{"MiB", 1 << 20, 1}
+)
+
+// benchCase is one thing that is measured, of each server.
+type benchCase struct {
+	name, title string
+	unit        unit
+	bodies      bool    // larger than what goes with a head
+	ratio       float64 // the goal: at most so many times the best peer's figure; 0: the goal is most
+	most        float64 // the goal: at most so much
+	measure     measurement
+}
+
+// cases returns what is measured, with its goals, in the order of the table.
+func cases() []*benchCase {
+	return []*benchCase{
+		{
+			name: "pass-1k-64", title: "CPU time, 1 KiB passed on, 64 connections", unit: microseconds, ratio: 0.95,
+			measure: cpuPerRequest("/1k", 64),
+		},
+		{
+			name: "pass-1k-8", title: "CPU time, 1 KiB passed on, 8 connections", unit: microseconds, ratio: 1.05,
+			measure: cpuPerRequest("/1k", 8),
+		},
+		{
+			name: "pass-100k-32", title: "CPU time, 100 KiB passed on, 32 connections", unit: microseconds, bodies: true, ratio: 0.65,
+			measure: cpuPerRequest("/100k", 32),
+		},
+		{
+			name: "pass-10m-8", title: "CPU time, 10 MiB passed on, 8 connections", unit: milliseconds, bodies: true, ratio: 0.45,
+			measure: cpuPerRequest("/10m", 8),
+		},
+		{
+			name: "idle", title: "memory of an idle connection", unit: kibibytes, most: 4 << 10,
+			measure: idleConnection,
+		},
+		{
+			name: "latency", title: "p99 latency at half of the best peer's saturation", unit: milliseconds, ratio: 1,
+			measure: latency,
+		},
+		{
+			name: "rest", title: "resident memory at rest", unit: megabytes, most: 14 << 20,
+			measure: atRest,
+		},
+	}
+}
+
+func caseNames() (names []string) {
+	for _, c := range cases() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// of says whether the case is measured of a server.
+func (c *benchCase) of(s *server) bool { return c.bodies || !s.tuned }

@@ -1,0 +1,147 @@
+package load
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"runtime"
+	"strings"
+	"time"
+
+	"section.internal/bench/internal/epoll"
+	"section.internal/bench/internal/origin"
+)
+
+// Plan is what a generator's process is to do. Whoever started it
+//
+//   - reads the address of its origin, a line,
+//   - starts a server before that origin and writes the server's address, a line,
+//   - reads Ready when the warm-up is over and nothing is in flight, a line, and looks at the server,
+//   - writes any line,
+//   - reads a Result in JSON, a line, when again nothing is in flight, and looks at the server;
+//   - the end of what it writes ends the process.
+type Plan struct {
+	Target      Target // without an address
+	Connections int
+	Warmup      time.Duration // in a closed loop, whatever follows
+	Duration    time.Duration
+	Rate        float64 // requests a second; 0: a closed loop
+	Hold        bool    // measure by opening the connections and sending one request over each; they stay open to the end
+}
+
+// Ready is the line that a generator's process writes when it is ready to be measured.
+const Ready = "ready"
+
+// Run carries out a plan.
+func Run(plan Plan, in io.Reader, out io.Writer) error {
+	runtime.LockOSThread() // one thread does it all
+	defer runtime.UnlockOSThread()
+	poller, err := epoll.New()
+	if err != nil {
+		return err
+	}
+	behind, addr, err := origin.Listen(poller)
+	if err != nil {
+		return err
+	}
+	s := &session{in: lines(in), idle: &Generator{poller: poller, origin: behind}}
+	fmt.Fprintln(out, addr)
+	line, err := s.line()
+	if err != nil {
+		return err
+	}
+	if plan.Target.Addr, err = netip.ParseAddrPort(line); err != nil {
+		return fmt.Errorf("cannot ask a server: %w", err)
+	}
+	g, err := warm(plan, poller, behind)
+	if err != nil {
+		return err
+	}
+	s.idle = g
+	fmt.Fprintln(out, Ready)
+	if _, err := s.line(); err != nil {
+		return err
+	}
+	result, err := measure(plan, g)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(out).Encode(result); err != nil {
+		return err
+	}
+	if _, err := s.line(); !errors.Is(err, errEnded) {
+		return err
+	}
+	return g.StillOpen()
+}
+
+// warm returns the generator that is to measure, once the server is warm.
+func warm(plan Plan, poller *epoll.Poller, behind *origin.Origin) (*Generator, error) {
+	connections := plan.Connections
+	if plan.Hold {
+		connections = 64
+	}
+	g, err := Open(poller, behind, plan.Target, connections)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := g.Closed(plan.Warmup); err != nil || !plan.Hold {
+		return g, err
+	}
+	g.Close()
+	return Open(poller, behind, plan.Target, 0)
+}
+
+func measure(plan Plan, g *Generator) (Result, error) {
+	switch {
+	case plan.Hold:
+		return g.Once(plan.Connections)
+	case plan.Rate > 0:
+		return g.Rate(plan.Rate, plan.Duration)
+	default:
+		return g.Closed(plan.Duration)
+	}
+}
+
+// session is the talk with whoever started the process. The origin is served while it waits.
+type session struct {
+	in   <-chan string
+	idle *Generator
+}
+
+var errEnded = errors.New("nobody waits for a measurement any more")
+
+func (s *session) line() (string, error) {
+	for {
+		select {
+		case line, ok := <-s.in:
+			if !ok {
+				return "", errEnded
+			}
+			return line, nil
+		default:
+			if err := s.idle.Idle(2 * time.Millisecond); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
+// lines reads lines in a goroutine that lives as long as there are some.
+func lines(in io.Reader) <-chan string {
+	all := make(chan string)
+	go func() {
+		defer close(all)
+		for r := bufio.NewReader(in); ; {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return
+			}
+			all <- strings.TrimSuffix(line, "\n")
+		}
+	}()
+	return all
+}

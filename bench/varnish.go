@@ -1,0 +1,41 @@
+package main
+
+import "fmt"
+
+// Varnish passes everything on. Its threads start few and grow with the load; its queue for a thread is long enough that the
+// growing loses no connection. Its log is in shared memory, and varnishncsa, which counts as a part of it, writes the file.
+const varnishVCL = `vcl 4.1;
+backend origin {
+	.host = "%s";
+	.port = "%d";
+}
+sub vcl_recv {
+	return (pass);
+}
+`
+
+func varnishServer() *server {
+	return &server{
+		name: "varnish", title: "Varnish", program: "varnishd", version: []string{"-V"}, pkg: "varnish",
+		configure: func(p *placement) ([]part, error) {
+			ncsa, err := find("varnishncsa", "varnish")
+			if err != nil {
+				return nil, err
+			}
+			vcl, err := p.write("bench.vcl", fmt.Sprintf(varnishVCL, p.origin.Addr(), p.origin.Port()))
+			if err != nil {
+				return nil, err
+			}
+			work := p.file("work")
+			return []part{
+				{"varnishd", []string{
+					p.program, "-F", "-n", work, "-a", p.listen.String(), "-f", vcl, "-s", "malloc,64m", "-j", "none", "-T", "none",
+					"-p", "thread_pools=1", "-p", "thread_pool_min=10", "-p", "thread_queue_limit=10000",
+					"-p", "timeout_idle=300", "-p", "backend_idle_timeout=300", "-p", "listen_depth=4096",
+				}},
+				{"varnishncsa", []string{ncsa, "-n", work, "-w", p.file("access.log")}},
+			}, nil
+		},
+		accessLog: func(dir string) string { return dir + "/access.log" },
+	}
+}
