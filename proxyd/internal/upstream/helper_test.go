@@ -46,9 +46,12 @@ func newOrigin(t testing.TB, addrs ...string) *origin {
 		for _, l := range listeners {
 			l.Close()
 		}
-		accepting.Wait()
-		for len(o.accepted) > 0 {
-			(<-o.accepted).Close()
+		go func() { // there may be more of them than the channel holds
+			accepting.Wait()
+			close(o.accepted)
+		}()
+		for c := range o.accepted {
+			c.Close()
 		}
 	})
 	for _, addr := range addrs {
