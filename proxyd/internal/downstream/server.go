@@ -176,8 +176,9 @@ func (s *Server) serve(c *client, request awaited) {
 	}
 }
 
-// parkAfter is how long a connection may wait for a request before it is parked: a busy client does not pay for the parking.
-const parkAfter = time.Second
+// parkAfter is how long a connection may wait for a request before it is parked: a busy client does not pay for the parking, and
+// a crowd of connections that come and fall silent does not need a stack for each.
+const parkAfter = 100 * time.Millisecond
 
 // awaitRequest waits for the first byte of a request. A connection that never sends one is closed without a word.
 func (s *Server) awaitRequest(c *client) awaited {

@@ -31,13 +31,13 @@ func (x *exchange) await() *failure {
 		}
 		switch {
 		case x.resp.Status >= 200:
-			x.headAt = time.Now()
+			x.headAfter = time.Since(x.start)
 			return nil
 		case x.resp.Status == 101:
 			if !x.req.Upgrade || !x.resp.Upgrade || x.req.Body != http1.None && (x.unread() || !x.endUpload()) {
 				return x.badResponse(errUnaskedUpgrade)
 			}
-			x.headAt = time.Now()
+			x.headAfter = time.Since(x.start)
 			return nil
 		case interim == maxInterim:
 			return x.badResponse(errTooManyInterim)

@@ -53,7 +53,7 @@ func (x *exchange) appendResponse(chunked bool) {
 	out := http1.AppendStatusLine(x.out[:0], r.Status, r.Phrase)
 	out = http1.AppendFields(out, r.Fields)
 	if !r.HasDate { // RFC 9110 section 6.6.1
-		out = http1.AppendField(out, []byte("Date"), x.engine.dates.at(x.headAt))
+		out = http1.AppendField(out, []byte("Date"), x.engine.dates.at(x.start.Add(x.headAfter)))
 	}
 	if chunked {
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)

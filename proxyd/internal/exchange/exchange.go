@@ -70,9 +70,9 @@ type exchange struct {
 	upload   *upload
 
 	start     time.Time
-	sentAt    time.Time // when the request was handed to next-hop
-	headAt    time.Time // when the head of its response was there
-	status    int       // sent to the client; 0: none yet
+	sentAfter time.Duration // from start until the request was handed to next-hop
+	headAfter time.Duration // from start until the head of its final response was there; 0: it never was
+	status    int           // sent to the client; 0: none yet
 	bytes     int64
 	bodyBytes int64
 	bytesIn   int64
@@ -176,8 +176,8 @@ func (x *exchange) record() {
 		Host: x.req.Host, Client: x.client.Remote().Addr(),
 		UpstreamStatus: x.resp.Status, Cache: httpcache.Pass, Reason: x.reason,
 	}
-	if !x.headAt.IsZero() {
-		r.UpstreamTaken = x.headAt.Sub(x.sentAt)
+	if x.headAfter > 0 {
+		r.UpstreamTaken = x.headAfter - x.sentAfter
 	}
 	var forwardedFor, trueClient []byte
 	for i := range x.req.Fields {

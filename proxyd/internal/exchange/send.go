@@ -25,7 +25,7 @@ func (x *exchange) send(fresh bool) *failure {
 	}
 	x.up = up
 	x.appendRequest()
-	x.sentAt = time.Now()
+	x.sentAfter = time.Since(x.start)
 	limits := &x.config.NextHop
 	if x.req.Body != http1.None {
 		whole := x.req.Body == http1.Length && int64(len(x.client.Buffered())) >= x.req.Length
