@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"section.internal/contract/nearest"
 )
 
 // checker holds a decoded file against the table of keys.
@@ -123,7 +125,7 @@ func (k key) set(c *Config, value any) func(entry) string {
 				return nil
 			}
 		}
-		return says(k.syntax(), nearest(s, k.choices))
+		return says(k.syntax(), nearest.Of(s, k.choices))
 	}
 	if isString {
 		var err error

@@ -1,6 +1,10 @@
 package config
 
-import "testing"
+import (
+	"testing"
+
+	"section.internal/contract/nearest"
+)
 
 func TestNearest_ProposesWhatWasMeantAndNothingElse(t *testing.T) {
 	levels := []string{"debug", "info", "warn", "error"}
@@ -24,7 +28,7 @@ func TestNearest_ProposesWhatWasMeantAndNothingElse(t *testing.T) {
 		{"max", keysOf("client"), ""}, // three begin so
 		{"resolve", keysOf("next_hop"), "resolve_every"},
 	} {
-		if got := nearest(c.s, c.candidates); got != c.want {
+		if got := nearest.Of(c.s, c.candidates); got != c.want {
 			t.Errorf("for %q %q is proposed, want %q", c.s, got, c.want)
 		}
 	}
