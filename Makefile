@@ -57,7 +57,7 @@ clean: ## remove what was built
 test: check build ## everything that can be checked here: sources, units, end to end, and the image where Docker answers
 	@$(if $(RACE),,echo 'left out: the race detector, which needs a C compiler ($(shell go env CC))')
 	@docker info >/dev/null 2>&1 || echo 'left out: the tests of the image (make image-test), since no Docker engine answers'
-	go test $(RACE) $(UNITS)
+	go test -count=1 $(RACE) $(UNITS) # no cached results: some tests build and run the binaries
 	E2E_BIN_DIR=$(abspath $(BIN)) go test -count=1 $(RACE) ./e2e/...
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory image-test; fi
 
