@@ -168,7 +168,9 @@ func TestContract_KeepsConnectionsAliveDownstreamAndUpstream(t *testing.T) {
 	if got, want := number(t, last.Header.Get("Origin-Connection-Request")), begin+requests-1; got != want {
 		t.Errorf("the origin's connection has carried %d requests: want %d", got, want)
 	}
-	// Another client finds the origin's connection open too.
+	// Another client finds the origin's connection open too, once the last request is over: the log tells.
+	client.get(t, "/the-last-one")
+	awaitLogged(t, h.proxyd, "/the-last-one", 1)
 	if got, want := connect(t, h.proxyd).get(t, "/").Header.Get("Origin-Connection"), last.Header.Get("Origin-Connection"); got != want {
 		t.Errorf("a second client's request took the origin's connection %s: want %s, which was idle", got, want)
 	}
