@@ -13,13 +13,20 @@ type Config struct {
 
 // Client holds the limits of the clients' side.
 type Client struct {
-	HeaderTimeout  time.Duration // from the first byte of a request to the end of its header section
-	BodyTimeout    time.Duration // between two reads of a request's body
-	WriteTimeout   time.Duration // between two writes of a response
-	IdleTimeout    time.Duration // of a connection without a request
-	MaxHeaderSize  int64         // bytes of request line and header section
-	MaxBodySize    int64         // bytes of a request's body; 0: no limit
-	MaxConnections int64         // open at once
+	HeaderTimeout time.Duration // from the first byte of a request to the end of its header section
+	BodyTimeout   time.Duration // between two reads of a request's body
+	WriteTimeout  time.Duration // between two writes of a response
+	IdleTimeout   time.Duration // of a connection without a request
+
+	MaxRequestLine     int64 // bytes of the request line
+	MaxHeaderSize      int64 // bytes of request line and header section
+	MaxFields          int64 // field lines of a request
+	MaxBodySize        int64 // bytes of a request's body; 0: no limit
+	MaxChunkExtensions int64 // bytes of all chunk extensions of a request's body
+
+	MaxRequests              int64 // on one connection; 0: no limit
+	MaxConnections           int64 // open at once
+	MaxConnectionsPerAddress int64 // open at once from one address; 0: no limit
 }
 
 // NextHop holds the limits of the side of next-hop.
@@ -64,7 +71,8 @@ func Default() Config {
 	return Config{
 		Client: Client{
 			HeaderTimeout: 15 * time.Second, BodyTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-			MaxHeaderSize: 64 << 10, MaxBodySize: 0, MaxConnections: 16384,
+			MaxRequestLine: 32 << 10, MaxHeaderSize: 64 << 10, MaxFields: 256, MaxBodySize: 0, MaxChunkExtensions: 16 << 10,
+			MaxRequests: 0, MaxConnections: 16384, MaxConnectionsPerAddress: 0,
 		},
 		NextHop: NextHop{
 			// The edge gives up at 120 s; proxyd must be first, so that the error says which hop made it.

@@ -52,15 +52,30 @@ var keys = []key{
 		"how long a client may pause while it takes a response"),
 	duration("client.idle_timeout", func(c *Config) *time.Duration { return &c.Client.IdleTimeout },
 		"how long a client's connection stays open without a request"),
+	{name: "client.max_request_line", kind: kindSize, min: 1 << 10, max: 16 << 20,
+		number: func(c *Config) *int64 { return &c.Client.MaxRequestLine },
+		doc:    "how long a request's first line may be, which is mostly its URL"},
 	{name: "client.max_header_size", kind: kindSize, min: 1 << 10, max: 16 << 20,
 		number: func(c *Config) *int64 { return &c.Client.MaxHeaderSize },
 		doc:    "how large a request's line and header section may be together"},
+	{name: "client.max_fields", kind: kindCount, min: 10, max: 10_000, unit: "field lines",
+		number: func(c *Config) *int64 { return &c.Client.MaxFields },
+		doc:    "how many field lines a request's header section may have"},
 	{name: "client.max_body_size", kind: kindSize, min: 0, max: 1 << 40, zero: "no limit",
 		number: func(c *Config) *int64 { return &c.Client.MaxBodySize },
 		doc:    "how large a request's body may be"},
+	{name: "client.max_chunk_extensions", kind: kindSize, min: 0, max: 1 << 20, zero: "none is taken",
+		number: func(c *Config) *int64 { return &c.Client.MaxChunkExtensions },
+		doc:    "how many bytes of chunk extensions the chunks of a request's body may have together, and up to 1 KiB of them each"},
+	{name: "client.max_requests", kind: kindCount, min: 0, max: 1_000_000_000, unit: "requests", zero: "no limit",
+		number: func(c *Config) *int64 { return &c.Client.MaxRequests },
+		doc:    "how many requests are answered on a client's connection before it is closed in order"},
 	{name: "client.max_connections", kind: kindCount, min: 1, max: maxConnections, unit: "connections",
 		number: func(c *Config) *int64 { return &c.Client.MaxConnections },
 		doc:    "how many connections of clients may be open at once"},
+	{name: "client.max_connections_per_address", kind: kindCount, min: 0, max: maxConnections, unit: "connections", zero: "no limit",
+		number: func(c *Config) *int64 { return &c.Client.MaxConnectionsPerAddress },
+		doc:    "how many connections of clients may be open at once from one address, that of the connection and not of a field"},
 
 	duration("next_hop.connect_timeout", func(c *Config) *time.Duration { return &c.NextHop.ConnectTimeout },
 		"how long resolving next-hop, connecting to it and waiting for a free connection may take together"),
@@ -124,11 +139,14 @@ func (k key) format(n int64) string {
 	}
 }
 
-// example returns what a message may propose: the default, but for a size of 0, which does not show how sizes are written.
+// example returns what a message may propose: the default, but for one of 0, which shows nothing.
 func (k key) example() string {
 	d := Default()
-	if k.kind == kindSize && *k.number(&d) == 0 {
+	switch {
+	case k.kind == kindSize && *k.number(&d) == 0:
 		return `"64KiB"`
+	case k.kind == kindCount && *k.number(&d) == 0:
+		return "100"
 	}
 	return k.value(&d)
 }
@@ -157,7 +175,11 @@ func (k key) accepted() string {
 		return strings.Join(quoted, ", ")
 	}
 	if k.zero != "" {
-		return fmt.Sprintf("%s (%s) to %s", k.format(0), k.zero, k.format(k.max))
+		to := fmt.Sprintf("%s (%s) to %s", k.format(0), k.zero, k.format(k.max))
+		if k.unit != "" {
+			to += " " + k.unit
+		}
+		return to
 	}
 	if k.kind == kindCount {
 		return fmt.Sprintf("%d to %d %s", k.min, k.max, k.unit)

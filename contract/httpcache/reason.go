@@ -16,30 +16,36 @@ type Reason string
 const (
 	Passed Reason = "passed" // next-hop's response was passed on as a whole
 	Tunnel Reason = "tunnel" // next-hop accepted an Upgrade; bytes went both ways until one side ended
+
+	MaxForwards Reason = "max_forwards" // 200: an OPTIONS request with Max-Forwards: 0, which only the first hop wants to be answered by
 )
 
 // What the client did; the answer, if there could be one, was made here.
 const (
-	BadRequestLine     Reason = "bad_request_line"    // 400
-	BadField           Reason = "bad_field"           // 400
-	BadFraming         Reason = "bad_framing"         // 400: length or transfer coding that two parsers could read differently
-	BadHost            Reason = "bad_host"            // 400: missing, repeated or invalid Host
-	BadBody            Reason = "bad_body"            // 400: broken chunked coding
-	RequestTimeout     Reason = "request_timeout"     // 408: the request did not come in time
-	BodyTooLarge       Reason = "body_too_large"      // 413
-	TargetTooLong      Reason = "target_too_long"     // 414
-	UnknownExpectation Reason = "unknown_expectation" // 417
-	HeaderTooLarge     Reason = "header_too_large"    // 431
-	MethodRefused      Reason = "method_refused"      // 501: CONNECT, TRACE
-	UnknownCoding      Reason = "unknown_coding"      // 501: a transfer coding other than chunked
-	UnsupportedVersion Reason = "unsupported_version" // 505
-	ClientClosed       Reason = "client_closed"       // no answer: the client went away
-	ClientTooSlow      Reason = "client_too_slow"     // cut off: the client did not take the response in time
+	BadRequestLine          Reason = "bad_request_line"                 // 400
+	BadField                Reason = "bad_field"                        // 400
+	BadFraming              Reason = "bad_framing"                      // 400: length or transfer coding that two parsers could read differently
+	BadHost                 Reason = "bad_host"                         // 400: missing, repeated or invalid Host
+	BadBody                 Reason = "bad_body"                         // 400: broken chunked coding
+	RequestTimeout          Reason = "request_timeout"                  // 408: the request did not come in time
+	BodyTooLarge            Reason = "body_too_large"                   // 413
+	ChunkExtensionsTooLarge Reason = "chunk_extensions_too_large"       // 413: more than client.max_chunk_extensions
+	TargetTooLong           Reason = "target_too_long"                  // 414
+	UnknownExpectation      Reason = "unknown_expectation"              // 417
+	HeaderTooLarge          Reason = "header_too_large"                 // 431
+	TooManyFields           Reason = "too_many_fields"                  // 431: more field lines than client.max_fields
+	MethodRefused           Reason = "method_refused"                   // 501: CONNECT, TRACE
+	UnknownCoding           Reason = "unknown_coding"                   // 501: a transfer coding other than chunked
+	UnsupportedVersion      Reason = "unsupported_version"              // 505
+	TooManyFromClient       Reason = "too_many_connections_from_client" // 429: client.max_connections_per_address
+	ClientClosed            Reason = "client_closed"                    // no answer: the client went away
+	ClientTooSlow           Reason = "client_too_slow"                  // cut off: the client did not take the response in time
 )
 
 // What became of proxyd itself.
 const (
 	TooManyConnections Reason = "too_many_connections" // 503: client.max_connections or next_hop.max_connections
+	ProxyLoop          Reason = "proxy_loop"           // 502: the request has come through proxyd many times
 )
 
 // What next-hop did; the answer was made here, or was cut off when it had begun.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"section.internal/contract/config"
+	"section.internal/contract/httpcache"
 	"section.internal/contract/leaktest"
 	"section.internal/proxyd/internal/exchange"
 	"section.internal/proxyd/internal/socket"
@@ -31,7 +32,7 @@ type lines struct {
 	await func(*socket.Conn) exchange.Verdict // carries out "await"
 }
 
-func (l *lines) Exchange(c *socket.Conn) exchange.Verdict {
+func (l *lines) Exchange(c *socket.Conn, _ int64) exchange.Verdict {
 	c.LimitRead(patience)
 	eol := 0
 	for eol == 0 {
@@ -56,7 +57,9 @@ func (l *lines) Exchange(c *socket.Conn) exchange.Verdict {
 	return map[string]exchange.Verdict{"close\n": exchange.Close, "linger\n": exchange.Linger, "reset\n": exchange.Reset}[line]
 }
 
-func (l *lines) Refuse(c *socket.Conn) { io.WriteString(c, "full\n") }
+func (l *lines) Refuse(c *socket.Conn, reason httpcache.Reason) {
+	io.WriteString(c, string(reason)+"\n")
+}
 
 // server is a running Server.
 type server struct {
@@ -132,7 +135,14 @@ func (s *server) drain(t testing.TB, timeout time.Duration) (cut int) {
 // dial connects a client.
 func (s *server) dial(t testing.TB) *peer {
 	t.Helper()
-	c, err := net.Dial("tcp", s.addr)
+	return s.dialFrom(t, "127.0.0.1")
+}
+
+// dialFrom connects a client that has the given address.
+func (s *server) dialFrom(t testing.TB, addr string) *peer {
+	t.Helper()
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
+	c, err := from.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}

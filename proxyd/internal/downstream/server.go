@@ -6,19 +6,22 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"section.internal/contract/config"
+	"section.internal/contract/httpcache"
 	"section.internal/proxyd/internal/exchange"
 	"section.internal/proxyd/internal/socket"
 )
 
-// Handler carries out one exchange, of which the first bytes are in the connection's buffer; see exchange.Engine.
+// Handler carries out one exchange, of which the first bytes are in the connection's buffer: the nth on it, from 1. Refuse answers
+// a client whose connection is one too many. See exchange.Engine.
 type Handler interface {
-	Exchange(*socket.Conn) exchange.Verdict
-	Refuse(*socket.Conn)
+	Exchange(c *socket.Conn, nth int64) exchange.Verdict
+	Refuse(*socket.Conn, httpcache.Reason)
 }
 
 // Server serves the clients of one listener. Its methods may be called from any goroutine.
@@ -37,20 +40,23 @@ type Server struct {
 	mu       sync.Mutex
 	listener *socket.Listener
 	clients  map[*client]struct{}
-	refused  int // of them: those that are one too many
+	refused  int                  // of them: those that are one too many
+	from     map[netip.Addr]int64 // how many of the others each address has
 }
 
 // client is a connection and what it is doing.
 type client struct {
 	*socket.Conn
-	idle    atomic.Bool // waits for a request
-	refused bool        // is one too many
+	idle     atomic.Bool      // waits for a request
+	requests int64            // that came on it
+	refused  httpcache.Reason // not empty: is one too many
 }
 
 // NewServer returns a server, whose Serve is to be called.
 func NewServer(handler Handler, settings func() config.Client, poller *socket.Poller,
 	log *slog.Logger) *Server {
-	s := &Server{handler: handler, settings: settings, poller: poller, log: log, clients: map[*client]struct{}{}}
+	s := &Server{handler: handler, settings: settings, poller: poller, log: log,
+		clients: map[*client]struct{}{}, from: map[netip.Addr]int64{}}
 	s.accepting.Add(1)
 	return s
 }
@@ -99,8 +105,8 @@ func (s *Server) accept(conn *socket.Conn) {
 	s.total.Add(1)
 	s.serving.Add(1)
 	go func() {
-		if c.refused {
-			s.handler.Refuse(c.Conn)
+		if c.refused != "" {
+			s.handler.Refuse(c.Conn, c.refused)
 			s.linger(c)
 			s.remove(c)
 			return
@@ -112,14 +118,20 @@ func (s *Server) accept(conn *socket.Conn) {
 // add makes room for c where there are as many connections as may be, and refuses c where that fails. Refused ones take no room:
 // however many come, the next one after a place is free gets it.
 func (s *Server) add(c *client) {
-	limit := s.settings().MaxConnections
+	settings, addr := s.settings(), c.Remote().Addr()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if int64(len(s.clients)-s.refused) >= limit && !s.endOneIdle() {
-		c.refused = true
-		s.refused++
-	}
 	s.clients[c] = struct{}{}
+	switch {
+	case settings.MaxConnectionsPerAddress > 0 && s.from[addr] >= settings.MaxConnectionsPerAddress:
+		c.refused = httpcache.TooManyFromClient
+	case int64(len(s.clients)-1-s.refused) >= settings.MaxConnections && !s.endOneIdle():
+		c.refused = httpcache.TooManyConnections
+	default:
+		s.from[addr]++
+		return
+	}
+	s.refused++
 }
 
 // endOneIdle ends a connection that waits for a request, if one is found soon. A map is walked from a random place.
@@ -139,8 +151,10 @@ func (s *Server) endOneIdle() bool {
 func (s *Server) remove(c *client) {
 	s.mu.Lock()
 	delete(s.clients, c)
-	if c.refused {
+	if addr := c.Remote().Addr(); c.refused != "" {
 		s.refused--
+	} else if s.from[addr]--; s.from[addr] == 0 {
+		delete(s.from, addr)
 	}
 	s.mu.Unlock()
 	c.Close()
@@ -159,7 +173,8 @@ const (
 // serve carries out the exchanges of one connection, one after the other, until it has ended or is parked.
 func (s *Server) serve(c *client, request awaited) {
 	for ; request == came; request = s.awaitRequest(c) {
-		verdict := s.handler.Exchange(c.Conn)
+		c.requests++
+		verdict := s.handler.Exchange(c.Conn, c.requests)
 		if verdict == exchange.Keep {
 			continue
 		}

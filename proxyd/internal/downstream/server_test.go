@@ -139,7 +139,7 @@ func TestServer_AtItsLimitOfBusyOnesANewConnectionIsRefused(t *testing.T) {
 	var refused []*peer
 	for range 3 { // they stay as long as they may
 		c := s.dial(t)
-		c.hear("full\n")
+		c.hear("too_many_connections\n")
 		refused = append(refused, c)
 	}
 	s.goOn <- struct{}{}
@@ -162,12 +162,12 @@ func TestServer_IsOpenAgainWhenRefusedOnesHaveGone(t *testing.T) {
 	<-s.busy
 	for range 10 {
 		c := s.dial(t)
-		c.hear("full\n")
+		c.hear("too_many_connections\n")
 		c.Close()
 	}
 	eventually(t, "the refused ones are closed", func() bool { return s.open() == 1 })
 	c := s.dial(t)
-	c.hear("full\n") // who has gone did not make room for two
+	c.hear("too_many_connections\n") // who has gone did not make room for two
 	s.goOn <- struct{}{}
 	busy.hear("wait\n")
 }
@@ -340,4 +340,23 @@ func TestDrain_CutsOffWhatTakesTooLong(t *testing.T) {
 	if _, err := waiting.Read(make([]byte, 1)); err == nil {
 		t.Error("the client was told something")
 	}
+}
+
+func TestServer_AnAddressHasAsManyConnectionsAsItMay(t *testing.T) {
+	settings := testSettings()
+	settings.MaxConnectionsPerAddress = 2
+	s := start(t, settings)
+	first := s.dialIdle(t)
+	s.dialIdle(t)
+	refused := s.dial(t) // those that idle count as well
+	refused.hear("too_many_connections_from_client\n")
+	refused.Close()
+	s.dialFrom(t, "127.0.0.2").ask("keep")
+	first.Close()
+	eventually(t, "two are left, one of each address", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.clients) == 2 && len(s.from) == 2
+	})
+	s.dial(t).ask("keep")
 }

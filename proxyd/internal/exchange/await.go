@@ -13,6 +13,8 @@ import (
 const (
 	// maxResponseHead leaves room for the cache tags of large pages.
 	maxResponseHead = 128 << 10
+	// maxResponseExtensions bounds the chunk extensions of a response.
+	maxResponseExtensions = 16 << 10
 	// maxInterim bounds the 1xx responses before a final one.
 	maxInterim = 100
 )

@@ -15,14 +15,14 @@ func (x *exchange) deliver() Verdict {
 	r := &x.resp
 	unframed := r.Body == http1.Chunked || r.Body == http1.UntilClose
 	chunked := unframed && x.req.Minor >= 1
-	x.closing = !x.req.KeepAlive || unframed && !chunked || x.unread() || x.engine.Draining()
+	x.closing = unframed && !chunked || !x.mayKeep()
 	x.appendResponse(chunked)
 	x.status = r.Status
 	nextHop := &x.config.NextHop
 	body := relay{
 		src: x.up.Conn, dst: x.client, body: r.Body, length: r.Length, chunked: chunked, out: x.out,
 		readWait: nextHop.BodyTimeout, writeWait: x.config.Client.WriteTimeout,
-		head: r.Fields, maxTrailers: maxResponseHead,
+		head: r.Fields, maxTrailers: maxResponseHead, maxExtensions: maxResponseExtensions,
 	}
 	complete := body.run()
 	x.out = body.out
@@ -58,13 +58,7 @@ func (x *exchange) appendResponse(chunked bool) {
 	if chunked {
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
 	}
-	switch {
-	case x.closing:
-		out = append(out, "Connection: close\r\n"...)
-	case x.req.Minor == 0:
-		out = append(out, "Connection: keep-alive\r\n"...)
-	}
-	x.out = append(appendVia(out, r.Minor), "\r\n"...)
+	x.out = append(appendVia(x.appendConnection(out, !x.closing), r.Minor), "\r\n"...)
 }
 
 // cutOff ends an exchange in the middle of its response.

@@ -69,6 +69,7 @@ type exchange struct {
 	out      []byte // what is about to be sent to next-hop, then to the client
 	upload   *upload
 
+	last      bool // of this connection's requests: it has as many as client.max_requests allows
 	start     time.Time
 	sentAfter time.Duration // from start until the request was handed to next-hop
 	headAfter time.Duration // from start until the head of its final response was there; 0: it never was
@@ -77,28 +78,32 @@ type exchange struct {
 	bodyBytes int64
 	bytesIn   int64
 	reason    httpcache.Reason
-	own       bool // the answer was made here
-	failed    bool // not as the client or next-hop wanted
-	closing   bool // Connection: close was sent to the client
+	own       bool   // the answer was made here
+	ownType   []byte // its Content-Type
+	failed    bool   // not as the client or next-hop wanted
+	closing   bool   // Connection: close was sent to the client
 
 	logged accesslog.Record // here, so that it is not allocated for each request
 }
 
-// Exchange carries out one exchange with a client, the first bytes of whose request are in its buffer.
-func (e *Engine) Exchange(client *socket.Conn) Verdict { return e.carryOut(client, (*exchange).run) }
-
-// Refuse answers a client that is one too many, whatever it is about to ask. The connection is to be ended as for Linger.
-func (e *Engine) Refuse(client *socket.Conn) {
-	e.carryOut(client, func(x *exchange) Verdict { return x.fail(&failure{reason: httpcache.TooManyConnections}) })
+// Exchange carries out one exchange with a client, the first bytes of whose request are in its buffer: the nth request of its
+// connection, from 1.
+func (e *Engine) Exchange(client *socket.Conn, nth int64) Verdict {
+	return e.carryOut(client, nth, (*exchange).run)
 }
 
-func (e *Engine) carryOut(client *socket.Conn, run func(*exchange) Verdict) Verdict {
+// Refuse answers a client that is one too many, whatever it is about to ask. The connection is to be ended as for Linger.
+func (e *Engine) Refuse(client *socket.Conn, reason httpcache.Reason) {
+	e.carryOut(client, 1, func(x *exchange) Verdict { return x.fail(&failure{reason: reason}) })
+}
+
+func (e *Engine) carryOut(client *socket.Conn, nth int64, run func(*exchange) Verdict) Verdict {
 	x, _ := e.pool.Get().(*exchange)
 	if x == nil {
 		x = &exchange{engine: e}
 	}
 	e.InFlight.Add(1)
-	x.begin(client)
+	x.begin(client, nth)
 	verdict := run(x)
 	x.record()
 	e.Requests.Add(1)
@@ -111,12 +116,13 @@ func (e *Engine) carryOut(client *socket.Conn, run func(*exchange) Verdict) Verd
 	return verdict
 }
 
-func (x *exchange) begin(client *socket.Conn) {
+func (x *exchange) begin(client *socket.Conn, nth int64) {
 	*x = exchange{
 		engine: x.engine, config: x.engine.Config(), client: client, start: time.Now(), reason: httpcache.Passed,
 		req: http1.Request{Fields: x.req.Fields[:0]}, resp: http1.Response{Fields: x.resp.Fields[:0]},
 		reqHead: x.reqHead[:0], respHead: x.respHead[:0], out: x.out[:0],
 	}
+	x.last = x.config.Client.MaxRequests > 0 && nth >= x.config.Client.MaxRequests
 }
 
 // keepAtMost bounds what an exchange that is not in use holds on to.
@@ -139,6 +145,12 @@ func (x *exchange) end() {
 func (x *exchange) run() Verdict {
 	if f := x.receive(); f != nil {
 		return x.fail(f)
+	}
+	switch {
+	case x.req.MaxForwards == 0:
+		return x.answerOptions()
+	case x.passes() >= maxPasses:
+		return x.fail(&failure{reason: httpcache.ProxyLoop})
 	}
 	for fresh := false; ; fresh = true {
 		f := x.send(fresh)
@@ -164,6 +176,11 @@ func (x *exchange) idempotent() bool {
 		return true
 	}
 	return false
+}
+
+// mayKeep says whether the client's connection may live on after this exchange, as far as that can be told before it is over.
+func (x *exchange) mayKeep() bool {
+	return x.req.KeepAlive && !x.last && !x.unread() && !x.engine.Draining()
 }
 
 // record hands the exchange to the access log.
@@ -199,15 +216,13 @@ func (x *exchange) record() {
 	for i := range x.resp.Fields {
 		switch f := &x.resp.Fields[i]; f.Kind {
 		case http1.ContentType:
-			if !x.own {
-				r.ContentType = f.Value
-			}
+			r.ContentType = f.Value
 		case http1.SectionIOTag:
 			r.Tag = f.Value
 		}
 	}
-	if x.own && x.status != 0 {
-		r.ContentType = plainText
+	if x.own {
+		r.ContentType = x.ownType
 	}
 	if addr, ok := clientAddress(trueClient, forwardedFor); ok {
 		r.Client = addr

@@ -31,23 +31,27 @@ const (
 )
 
 var answers = map[httpcache.Reason]answer{
-	httpcache.BadRequestLine:     {400, requestError, "the request line is malformed"},
-	httpcache.BadField:           {400, requestError, "a field is malformed"},
-	httpcache.BadFraming:         {400, requestError, "the length of the request is ambiguous"},
-	httpcache.BadHost:            {400, requestError, "the Host field is wrong"},
-	httpcache.BadBody:            {400, requestError, "the chunked coding of the request is broken"},
-	httpcache.RequestTimeout:     {408, requestError, "the request did not come in time"},
-	httpcache.BodyTooLarge:       {413, requestError, "the request's body is larger than client.max_body_size"},
-	httpcache.TargetTooLong:      {414, requestError, "the request line is longer than client.max_header_size"},
-	httpcache.UnknownExpectation: {417, requestError, "only Expect: 100-continue is known"},
-	httpcache.HeaderTooLarge:     {431, requestError, "the request's fields are larger than client.max_header_size"},
-	httpcache.MethodRefused:      {501, requestDenied, "the method is not offered"},
-	httpcache.UnknownCoding:      {501, requestError, "only the chunked transfer coding is known"},
-	httpcache.UnsupportedVersion: {505, requestError, "only HTTP/1.0 and HTTP/1.1 are spoken here"},
-	httpcache.ClientClosed:       {},
-	httpcache.ClientTooSlow:      {},
+	httpcache.BadRequestLine:          {400, requestError, "the request line is malformed"},
+	httpcache.BadField:                {400, requestError, "a field is malformed"},
+	httpcache.BadFraming:              {400, requestError, "the length of the request is ambiguous"},
+	httpcache.BadHost:                 {400, requestError, "the Host field is wrong"},
+	httpcache.BadBody:                 {400, requestError, "the chunked coding of the request is broken"},
+	httpcache.RequestTimeout:          {408, requestError, "the request did not come in time"},
+	httpcache.BodyTooLarge:            {413, requestError, "the request's body is larger than client.max_body_size"},
+	httpcache.TargetTooLong:           {414, requestError, "the request line is longer than client.max_request_line"},
+	httpcache.UnknownExpectation:      {417, requestError, "only Expect: 100-continue is known"},
+	httpcache.HeaderTooLarge:          {431, requestError, "the request's fields are larger than client.max_header_size"},
+	httpcache.TooManyFields:           {431, requestError, "the request has more field lines than client.max_fields"},
+	httpcache.ChunkExtensionsTooLarge: {413, requestError, "the request's chunk extensions are larger than client.max_chunk_extensions"},
+	httpcache.TooManyFromClient:       {429, requestDenied, "there are more connections from this address than client.max_connections_per_address"},
+	httpcache.MethodRefused:           {501, requestDenied, "the method is not offered"},
+	httpcache.UnknownCoding:           {501, requestError, "only the chunked transfer coding is known"},
+	httpcache.UnsupportedVersion:      {505, requestError, "only HTTP/1.0 and HTTP/1.1 are spoken here"},
+	httpcache.ClientClosed:            {},
+	httpcache.ClientTooSlow:           {},
 
 	httpcache.TooManyConnections: {503, "connection_limit_reached", "there are too many connections"},
+	httpcache.ProxyLoop:          {502, "proxy_loop_detected", "the request has come through proxyd again and again: next-hop leads back to it"},
 
 	httpcache.NextHopUnresolved:     {502, "dns_error", "the name of next-hop does not resolve"},
 	httpcache.NextHopRefused:        {502, "connection_refused", "next-hop refused the connection"},
@@ -76,8 +80,8 @@ func (x *exchange) fail(f *failure) Verdict {
 	if a.status == 0 {
 		return Close
 	}
-	x.own = true
-	keep := x.req.KeepAlive && a.status >= 502 && a.status <= 504 && !x.unread() && !x.engine.Draining()
+	x.own, x.ownType = true, plainText
+	keep := a.status >= 502 && a.status <= 504 && x.mayKeep()
 	sentence := a.sentence
 	if parse, ok := errors.AsType[*http1.Error](f.err); ok {
 		sentence = parse.Detail
@@ -109,13 +113,7 @@ func (x *exchange) appendError(a answer, reason httpcache.Reason, sentence strin
 	out = append(out, `; details="`...)
 	out = append(out, reason...)
 	out = append(out, "\"\r\n"...)
-	switch {
-	case !keep:
-		out = append(out, "Connection: close\r\n"...)
-	case x.req.Minor == 0:
-		out = append(out, "Connection: keep-alive\r\n"...)
-	}
-	out = append(out, "\r\n"...)
+	out = append(x.appendConnection(out, keep), "\r\n"...)
 	if string(x.req.Method) != "HEAD" {
 		out = append(out, body...)
 		x.bodyBytes = int64(len(body))
@@ -124,7 +122,7 @@ func (x *exchange) appendError(a answer, reason httpcache.Reason, sentence strin
 }
 
 var phrases = map[int]string{
-	400: "Bad Request", 408: "Request Timeout", 413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed",
+	400: "Bad Request", 408: "Request Timeout", 413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed", 429: "Too Many Requests",
 	431: "Request Header Fields Too Large", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
 	504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }

@@ -34,6 +34,10 @@ func (x *exchange) receive() *failure {
 		if end > 0 {
 			break
 		}
+		if over(b, limits.MaxRequestLine) {
+			x.keepLine(b)
+			return &failure{reason: httpcache.TargetTooLong}
+		}
 		from = len(b)
 		switch err := x.client.Fill(int(limits.MaxHeaderSize)); {
 		case err == nil:
@@ -60,13 +64,22 @@ func (x *exchange) receive() *failure {
 	x.reqHead = append(x.reqHead, x.client.Buffered()[:end]...)
 	x.client.Consume(end)
 	x.bytesIn += int64(end)
-	if err := http1.ParseRequest(x.reqHead, &x.req); err != nil {
+	if err := http1.ParseRequest(x.reqHead, int(limits.MaxFields), &x.req); err != nil {
 		return refused(err)
+	}
+	if int64(len(x.req.Line)) > limits.MaxRequestLine {
+		return &failure{reason: httpcache.TargetTooLong}
 	}
 	if limit := limits.MaxBodySize; limit > 0 && x.req.Body == http1.Length && x.req.Length > limit {
 		return &failure{reason: httpcache.BodyTooLarge}
 	}
 	return nil
+}
+
+// over says whether the first line of b, which may have no end yet, is longer than limit without its CRLF.
+func over(b []byte, limit int64) bool {
+	most := int(limit) + len("\r\n")
+	return len(b) >= most && !http1.LineEnded(b[:most])
 }
 
 // keepLine keeps what there is of the request line, for the access log.
@@ -105,7 +118,10 @@ func readHead(c *socket.Conn, limit int64) (end int, err error) {
 // refused is the failure for an error of the parser.
 func refused(err error) *failure {
 	var e *http1.Error
-	if errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e) && e.Reason == httpcache.TooManyFields:
+		return &failure{reason: e.Reason} // the sentence of answers names the key
+	case e != nil:
 		return &failure{reason: e.Reason, err: err}
 	}
 	return &failure{reason: httpcache.BadRequestLine, err: err}

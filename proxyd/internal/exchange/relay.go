@@ -21,6 +21,7 @@ type relay struct {
 	readWait, writeWait time.Duration
 	head                []http1.Field // of the same message: what its Connection names is no trailer for dst
 	maxTrailers         int64
+	maxExtensions       int64 // see http1.Chunks
 
 	out []byte // to be sent before all else: the head of the message, then framing
 
@@ -110,7 +111,7 @@ func (r *relay) runUntilClose() bool {
 }
 
 func (r *relay) runChunked() bool {
-	var chunks http1.Chunks
+	chunks := http1.Chunks{MaxExtensions: r.maxExtensions}
 	for !chunks.Done {
 		if chunks.Left == 0 {
 			n, err := chunks.Advance(r.src.Buffered())

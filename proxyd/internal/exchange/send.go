@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"section.internal/contract/httpcache"
@@ -74,6 +75,12 @@ func (x *exchange) appendRequest() {
 			hasHost = true
 			out = http1.AppendField(out, f.Name, r.Host)
 			continue
+		case http1.MaxForwards:
+			if r.MaxForwards > 0 {
+				out = append(append(out, f.Name...), ": "...)
+				out = append(strconv.AppendInt(out, r.MaxForwards-1, 10), "\r\n"...)
+				continue
+			}
 		case http1.Expect:
 			if !r.Continue {
 				continue
@@ -133,7 +140,7 @@ func newUpload(x *exchange) *upload {
 	return &upload{up: x.up, header: nextHop.HeaderTimeout, relay: relay{
 		src: x.client, dst: x.up.Conn, body: x.req.Body, length: x.req.Length, chunked: x.req.Body == http1.Chunked,
 		limit: client.MaxBodySize, readWait: client.BodyTimeout, writeWait: nextHop.BodyTimeout,
-		head: x.req.Fields, maxTrailers: client.MaxHeaderSize,
+		head: x.req.Fields, maxTrailers: client.MaxHeaderSize, maxExtensions: client.MaxChunkExtensions,
 	}}
 }
 
@@ -220,6 +227,8 @@ func (x *exchange) uploadFailure() *failure {
 	err := u.relay.srcErr
 	var parse *http1.Error
 	switch {
+	case errors.As(err, &parse) && parse.Reason == httpcache.ChunkExtensionsTooLarge:
+		return &failure{reason: parse.Reason}
 	case errors.As(err, &parse):
 		return &failure{reason: httpcache.BadBody, err: err}
 	case err == errBodyTooLarge:

@@ -345,7 +345,7 @@ func TestUpload_ThatNextHopDoesNotTakeIsNotReadAsARequest(t *testing.T) {
 			t.Fatalf("%v with %d of %d bytes", err, len(conn.Buffered()), len(head+body))
 		}
 	}
-	verdict := e.Exchange(conn)
+	verdict := e.Exchange(conn, 1)
 	if left := conn.Buffered(); verdict == exchange.Keep && len(left) > 0 {
 		t.Errorf("%d bytes of the body wait to be read as a request: %.40q", len(left), left)
 	}

@@ -56,14 +56,14 @@ func TestParse_AllocatesNothingOnceItsListHasGrown(t *testing.T) {
 		"Upgrade: websocket", "Transfer-Encoding: chunked", "Expect: 100-continue")
 	for name, parse := range map[string]func() error{
 		"the end of a head":      func() error { _, err := HeadEnd(browserRequest, 0); return err },
-		"a request":              func() error { return ParseRequest(browserRequest, &request) },
-		"a request with options": func() error { return ParseRequest(nominating, &request) },
+		"a request":              func() error { return ParseRequest(browserRequest, 1000, &request) },
+		"a request with options": func() error { return ParseRequest(nominating, 1000, &request) },
 		"a response":             func() error { return ParseResponse(cdnResponse, false, &response) },
 		"trailers": func() (err error) {
 			trailers, err = ParseTrailers(section, nil, trailers)
 			return err
 		},
-		"a chunk": func() error { var c Chunks; _, err := c.Advance(chunk); return err },
+		"a chunk": func() error { c := Chunks{MaxExtensions: someExtensions}; _, err := c.Advance(chunk); return err },
 		"a head to be sent": func() error {
 			out = AppendRequestLine(out[:0], request.Method, request.Path)
 			out = AppendFields(out, request.Fields)
@@ -96,7 +96,7 @@ func BenchmarkParseRequest(b *testing.B) {
 	b.SetBytes(int64(len(browserRequest)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := ParseRequest(browserRequest, &r); err != nil {
+		if err := ParseRequest(browserRequest, 1000, &r); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -115,7 +115,7 @@ func BenchmarkParseResponse(b *testing.B) {
 
 func BenchmarkAppendFields(b *testing.B) {
 	var r Request
-	if err := ParseRequest(browserRequest, &r); err != nil {
+	if err := ParseRequest(browserRequest, 1000, &r); err != nil {
 		b.Fatal(err)
 	}
 	out := make([]byte, 0, 4<<10)

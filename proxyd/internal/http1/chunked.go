@@ -5,20 +5,20 @@ import "bytes"
 // maxExtension bounds the line of one chunk's size and extensions: nobody reads them, and an endless one would hold the connection.
 const maxExtension = 1 << 10
 
-// maxExtensions bounds the extensions of all chunks of a body together, so that a body of one-byte chunks with long extensions
-// cannot cost a thousand times what it says.
-const maxExtensions = 16 << 10
-
 // Chunks follows the framing of a chunked body (RFC 9112 section 7.1) over bytes that come in pieces of any size. The zero
-// value is at the start of a body.
+// value is at the start of a body that may have no extensions.
 //
 // The user alternates between Advance, which takes framing, and taking up to Left bytes of data, told by Took. When Done, the
 // trailer section follows.
 type Chunks struct {
-	Left    int64 // bytes of the current chunk that are still to come
-	Done    bool  // the last chunk has been seen
-	started bool  // a chunk's data has ended, so that its CRLF is due
-	extras  int   // bytes of extensions so far
+	// MaxExtensions bounds the bytes of extensions of all chunks of the body together, so that a body of one-byte chunks with long
+	// extensions cannot cost a thousand times what it says (RFC 9112 section 7.1.1).
+	MaxExtensions int64
+
+	Left       int64 // bytes of the current chunk that are still to come
+	Done       bool  // the last chunk has been seen
+	started    bool  // a chunk's data has ended, so that its CRLF is due
+	extensions int64 // bytes of them so far
 }
 
 // Advance takes the framing at the start of b, and returns how many bytes that is: 0 when b does not hold all of it yet.
@@ -47,7 +47,7 @@ func (c *Chunks) Advance(b []byte) (n int, err error) {
 	case err != nil:
 		return 0, err
 	case len(line) > maxExtension:
-		return 0, errChunkExtension
+		return 0, errChunkExtensions
 	case end < 0:
 		return 0, nil
 	case digits == 0 || line[end-1] != '\r':
@@ -62,8 +62,8 @@ func (c *Chunks) Advance(b []byte) (n int, err error) {
 		if !all(extension, valueByte) {
 			return 0, errChunkExtension
 		}
-		if c.extras += len(rest); c.extras > maxExtensions {
-			return 0, errChunkExtension
+		if c.extensions += int64(len(rest)); c.extensions > c.MaxExtensions {
+			return 0, errChunkExtensions
 		}
 	}
 	c.Left, c.Done, c.started = size, size == 0, true

@@ -22,7 +22,7 @@ var (
 	errNoColon          = &Error{httpcache.BadField, "a field line has no colon"}
 	errFieldName        = &Error{httpcache.BadField, "a field name is not a token directly before the colon"}
 	errFieldValue       = &Error{httpcache.BadField, "a field value has a control byte"}
-	errTooManyFields    = &Error{httpcache.HeaderTooLarge, "there are more than 1000 field lines"}
+	errTooManyFields    = &Error{httpcache.TooManyFields, "there are more field lines than are taken"}
 	errTooManyNominated = &Error{httpcache.BadField, "Connection names more than 32 fields"}
 	errHostMissing      = &Error{httpcache.BadHost, "the Host field is missing"}
 	errHostRepeated     = &Error{httpcache.BadHost, "there is more than one Host field"}
@@ -35,7 +35,9 @@ var (
 	errCodingEmpty      = &Error{httpcache.BadFraming, "Transfer-Encoding has an empty element"}
 	errCodingUnknown    = &Error{httpcache.UnknownCoding, "a transfer coding other than chunked"}
 	errExpect           = &Error{httpcache.UnknownExpectation, "an expectation other than 100-continue"}
+	errMaxForwards      = &Error{httpcache.BadField, "Max-Forwards is not one number"}
 	errChunkSize        = &Error{httpcache.BadBody, "a chunk size is not a hexadecimal number in its own line"}
 	errChunkEnd         = &Error{httpcache.BadBody, "a chunk does not end in CRLF"}
-	errChunkExtension   = &Error{httpcache.BadBody, "chunk extensions are too long or have a control byte"}
+	errChunkExtension   = &Error{httpcache.BadBody, "a chunk extension has a control byte"}
+	errChunkExtensions  = &Error{httpcache.ChunkExtensionsTooLarge, "there are more chunk extensions than are taken"}
 )

@@ -18,6 +18,7 @@ const (
 	Expect
 	Host
 	KeepAlive
+	MaxForwards
 	ProxyConnection
 	Referer
 	SectionIOID
@@ -36,7 +37,7 @@ const (
 
 var kindNames = [kinds]string{
 	Connection: "connection", ContentLength: "content-length", ContentType: "content-type", Date: "date", Expect: "expect",
-	Host: "host", KeepAlive: "keep-alive", ProxyConnection: "proxy-connection", Referer: "referer", SectionIOID: "section-io-id",
+	Host: "host", KeepAlive: "keep-alive", MaxForwards: "max-forwards", ProxyConnection: "proxy-connection", Referer: "referer", SectionIOID: "section-io-id",
 	SectionIOTag: "section-io-tag", TE: "te", Trailer: "trailer", TransferEncoding: "transfer-encoding",
 	TrueClientIP: "true-client-ip", Upgrade: "upgrade", UserAgent: "user-agent", Via: "via", XForwardedFor: "x-forwarded-for",
 	XForwardedProto: "x-forwarded-proto",
@@ -132,8 +133,8 @@ func controls(w uint64) uint64 {
 func IsToken(b []byte) bool { return len(b) > 0 && all(b, tokenByte) }
 
 // parseFields reads field lines up to the empty line that ends the section. section ends with CRLF CRLF or is just CRLF, and
-// each LF in it has a CR before it.
-func parseFields(section []byte, fields []Field) ([]Field, error) {
+// each LF in it has a CR before it. There may be maxFields of them.
+func parseFields(section []byte, maxFields int, fields []Field) ([]Field, error) {
 	for {
 		eol := bytes.IndexByte(section, '\n') - 1
 		line := section[:eol]
@@ -156,15 +157,18 @@ func parseFields(section []byte, fields []Field) ([]Field, error) {
 		if !validValue(value) {
 			return fields, errFieldValue
 		}
-		if len(fields) == maxFields {
+		if len(fields) >= maxFields {
 			return fields, errTooManyFields
 		}
 		fields = append(fields, Field{Name: name, Value: value, Kind: kindOf(name)})
 	}
 }
 
-// maxFields bounds the field lines of one message.
-const maxFields = 1000
+// The most field lines of a response and of a trailer section; of a request the user of this package says how many there may be.
+const (
+	maxResponseFields = 1000
+	maxTrailers       = 1000
+)
 
 // maxNominated bounds the names that a Connection field may list, each of which costs a walk over all fields.
 const maxNominated = 32
@@ -209,7 +213,7 @@ func nominate(fields []Field, name []byte) {
 	for i := range fields {
 		if f := &fields[i]; equalFoldBytes(f.Name, name) {
 			switch f.Kind {
-			case Host, ContentLength, ContentType, Date, Expect, Via, XForwardedFor, XForwardedProto, TrueClientIP, SectionIOID:
+			case Host, ContentLength, ContentType, Date, Expect, MaxForwards, Via, XForwardedFor, XForwardedProto, TrueClientIP, SectionIOID:
 			default:
 				f.Hop = f.Hop || !isOneOf(name, notNominated[:])
 			}
@@ -225,7 +229,7 @@ var notNominated = [...]string{"age", "authorization", "cache-control", "content
 // notInTrailers are the fields without a Kind of their own that frame, route or modify a message, say who sent it, or must be
 // known before its body (RFC 9110 section 6.5.1; RFC 7230 section 4.1.2 has the list).
 var notInTrailers = [...]string{"age", "authorization", "cache-control", "content-encoding", "content-range", "cookie", "expires", "forwarded",
-	"if-", "location", "max-forwards", "pragma", "proxy-", "range", "retry-after", "section-", "set-cookie", "vary", "warning",
+	"if-", "location", "pragma", "proxy-", "range", "retry-after", "section-", "set-cookie", "vary", "warning",
 	"www-authenticate", "x-forwarded-", "x-real-ip"}
 
 func isOneOf(name []byte, list []string) bool {

@@ -82,16 +82,16 @@ func TestFields_EveryByteIsTakenOrRefusedByItsClass(t *testing.T) {
 		for at := range 20 {
 			value := []byte(strings.Repeat("v", 20))
 			value[at] = c
-			err := ParseRequest(head("GET / HTTP/1.0", "X: "+string(value)), new(Request))
+			err := ParseRequest(head("GET / HTTP/1.0", "X: "+string(value)), 1000, new(Request))
 			if want := c == '\t' || c >= ' ' && c != 0x7f; (err == nil) != want {
 				t.Fatalf("byte %#02x at %d of a value: got error %v, want it taken: %v", b, at, err, want)
 			}
 		}
-		err := ParseRequest(head("GET / HTTP/1.0", "X"+string([]byte{c})+"X: y"), new(Request))
+		err := ParseRequest(head("GET / HTTP/1.0", "X"+string([]byte{c})+"X: y"), 1000, new(Request))
 		if want := strings.IndexByte(token, c) >= 0 || c == ':'; (err == nil) != want {
 			t.Errorf("byte %#02x in a name: got error %v, want it taken: %v", b, err, want)
 		}
-		err = ParseRequest(head("GET /"+string([]byte{c})+"x HTTP/1.0"), new(Request))
+		err = ParseRequest(head("GET /"+string([]byte{c})+"x HTTP/1.0"), 1000, new(Request))
 		if want := c > ' ' && c < 0x7f && c != '#'; (err == nil) != want {
 			t.Errorf("byte %#02x in a target: got error %v, want it taken: %v", b, err, want)
 		}
@@ -99,15 +99,15 @@ func TestFields_EveryByteIsTakenOrRefusedByItsClass(t *testing.T) {
 }
 
 func TestFields_MoreThanTheLimitRefused(t *testing.T) {
-	lines := append(slices.Repeat([]string{"X: y"}, maxFields), "")
+	lines := append(slices.Repeat([]string{"X: y"}, maxResponseFields), "")
 	in := []byte("HTTP/1.1 200 OK\r\n" + strings.Join(lines, "\r\n") + "\r\n")
 	var r Response
-	if err := ParseResponse(in, false, &r); err != nil || len(r.Fields) != maxFields {
-		t.Fatalf("got %d fields and %v, want %d", len(r.Fields), err, maxFields)
+	if err := ParseResponse(in, false, &r); err != nil || len(r.Fields) != maxResponseFields {
+		t.Fatalf("got %d fields and %v, want %d", len(r.Fields), err, maxResponseFields)
 	}
-	lines[maxFields] = "X: y\r\n"
+	lines[maxResponseFields] = "X: y\r\n"
 	in = []byte("GET / HTTP/1.0\r\n" + strings.Join(lines, "\r\n") + "\r\n")
-	if err := ParseRequest(in, new(Request)); err != error(errTooManyFields) {
+	if err := ParseRequest(in, 1000, new(Request)); err != error(errTooManyFields) {
 		t.Errorf("got %v, want %v", err, errTooManyFields)
 	}
 }
@@ -207,7 +207,7 @@ func TestConnection_BoundedInWhatItNames(t *testing.T) {
 		return head(append([]string{"GET / HTTP/1.1", "Host: a", "Connection: close, keep-alive, upgrade, te, " + strings.Join(names, ",")}, more...)...)
 	}
 	parseRequest(t, in("Connection: close, close, te"))
-	if err := ParseRequest(in("Connection: one-more"), new(Request)); err != error(errTooManyNominated) {
+	if err := ParseRequest(in("Connection: one-more"), 1000, new(Request)); err != error(errTooManyNominated) {
 		t.Errorf("got %v, want %v", err, errTooManyNominated)
 	}
 }

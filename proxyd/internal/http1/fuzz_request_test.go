@@ -27,7 +27,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b, lines []byte) {
 		in := headWith(b, lines)
 		var r Request
-		if in == nil || ParseRequest(in, &r) != nil {
+		if in == nil || ParseRequest(in, 1000, &r) != nil {
 			return
 		}
 		if err := agreeOnRequest(in, &r); err != nil {

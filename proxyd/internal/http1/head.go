@@ -61,18 +61,21 @@ type Request struct {
 	Continue  bool  // Expect: 100-continue
 	Upgrade   bool  // Connection: upgrade with an Upgrade field that may be passed on
 	Trailers  bool  // TE: trailers
+
+	MaxForwards int64 // how many hops more an OPTIONS request may take (RFC 9110 section 7.6.2); -1: any number
 }
 
-// ParseRequest parses head, which HeadEnd has found complete, into r. r.Line is good even when an error is returned.
-func ParseRequest(head []byte, r *Request) error {
-	*r = Request{Fields: r.Fields[:0]}
+// ParseRequest parses head, which HeadEnd has found complete, into r. More than maxFields field lines are an error. r.Line is good
+// even when an error is returned.
+func ParseRequest(head []byte, maxFields int, r *Request) error {
+	*r = Request{Fields: r.Fields[:0], MaxForwards: -1}
 	eol := bytes.IndexByte(head, '\n') - 1
 	r.Line = head[:eol]
 	if err := r.parseLine(); err != nil {
 		return err
 	}
 	var err error
-	if r.Fields, err = parseFields(head[eol+2:], r.Fields); err != nil {
+	if r.Fields, err = parseFields(head[eol+2:], maxFields, r.Fields); err != nil {
 		return err
 	}
 	options, err := markHops(r.Fields)
@@ -104,6 +107,15 @@ func ParseRequest(head []byte, r *Request) error {
 				return errExpect
 			}
 			r.Continue = r.Minor >= 1
+		case MaxForwards: // RFC 9110 section 7.6.2: it may be ignored with other methods
+			if string(r.Method) != "OPTIONS" {
+				continue
+			}
+			n, ok := parseLength(field.Value)
+			if !ok || r.MaxForwards >= 0 {
+				return errMaxForwards
+			}
+			r.MaxForwards = n
 		case Upgrade:
 			for protocol := range tokens(field.Value) {
 				name, _, _ := bytes.Cut(protocol, []byte{'/'})
@@ -283,7 +295,7 @@ func ParseResponse(head []byte, headRequest bool, r *Response) error {
 		return err
 	}
 	var err error
-	if r.Fields, err = parseFields(head[eol+2:], r.Fields); err != nil {
+	if r.Fields, err = parseFields(head[eol+2:], maxResponseFields, r.Fields); err != nil {
 		return asResponse(err)
 	}
 	options, err := markHops(r.Fields)
@@ -355,7 +367,7 @@ func (r *Response) parseLine(line []byte) error {
 func asResponse(err error) error {
 	e := err.(*Error)
 	reason := httpcache.NextHopBadResponse
-	if e.Reason == httpcache.HeaderTooLarge {
+	if e.Reason == httpcache.TooManyFields {
 		reason = httpcache.NextHopHeaderTooLarge
 	}
 	return &Error{Reason: reason, Detail: e.Detail}
@@ -436,7 +448,7 @@ func isHex(c byte) bool { return isDigit(c) || lower(c) >= 'a' && lower(c) <= 'f
 // ParseTrailers parses a trailer section that HeadEnd has found complete; head holds the fields of the same message's head.
 // Fields that must not stand in trailers, and those that Connection names, are marked as Hop (RFC 9110 sections 6.5.1 and 7.6.1).
 func ParseTrailers(section []byte, head, fields []Field) ([]Field, error) {
-	fields, err := parseFields(section, fields[:0])
+	fields, err := parseFields(section, maxTrailers, fields[:0])
 	for i := range fields {
 		f := &fields[i]
 		f.Hop = f.Kind != Other || isOneOf(f.Name, notInTrailers[:])

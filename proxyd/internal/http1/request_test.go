@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"math"
 	"testing"
 )
 
@@ -22,7 +23,7 @@ func parseWhole(in []byte, r *Request) error {
 		panic("BUG: the test's input is not one head: " + string(in))
 	}
 	if err == nil {
-		err = ParseRequest(in, r)
+		err = ParseRequest(in, 1000, r)
 	}
 	return err
 }
@@ -236,7 +237,7 @@ func TestParseRequest_LineIsKeptOfARefusedRequest(t *testing.T) {
 		"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n": "GET / HTTP/1.1",
 	} {
 		var r Request
-		if err := ParseRequest([]byte(in), &r); err == nil || string(r.Line) != want {
+		if err := ParseRequest([]byte(in), 1000, &r); err == nil || string(r.Line) != want {
 			t.Errorf("%q: got line %q and error %v, want %q and an error", in, r.Line, err, want)
 		}
 	}
@@ -355,6 +356,33 @@ func TestParse_DoesNotWriteToItsInput(t *testing.T) {
 		parseRequest(t, in)
 		if !bytes.Equal(before, in) {
 			t.Errorf("the input became %q, was %q", in, before)
+		}
+	}
+}
+
+func TestParseRequest_MaxForwardsIsOneNumberWhereItMatters(t *testing.T) {
+	const refused = -2
+	for _, c := range []struct {
+		in   []byte
+		want int64
+	}{
+		{head("OPTIONS / HTTP/1.1", "Host: a"), -1},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "MAX-FORWARDS: 0"), 0},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 007"), 7},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9223372036854775807"), math.MaxInt64},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9223372036854775808"), refused},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards:"), refused},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: -1"), refused},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 1, 2"), refused},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 1", "Max-Forwards: 1"), refused},
+		{head("GET / HTTP/1.1", "Host: a", "Max-Forwards: x"), -1}, // RFC 9110 section 7.6.2: may be ignored
+	} {
+		var r Request
+		switch err := parseWhole(c.in, &r); {
+		case c.want == refused && err != error(errMaxForwards):
+			t.Errorf("%q: got %v, want %v", c.in, err, errMaxForwards)
+		case c.want != refused && (err != nil || r.MaxForwards != c.want):
+			t.Errorf("%q: got %d and %v, want %d", c.in, r.MaxForwards, err, c.want)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func TestParseResponse_EveryErrorIsNextHops(t *testing.T) {
 		}
 	}
 	in := []byte("HTTP/1.1 200 OK\r\n")
-	for range maxFields + 1 {
+	for range maxResponseFields + 1 {
 		in = append(in, "X: y\r\n"...)
 	}
 	err := ParseResponse(append(in, "\r\n"...), false, new(Response))
