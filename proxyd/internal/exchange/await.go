@@ -19,11 +19,27 @@ const (
 	maxInterim = 100
 )
 
-// await reads heads from next-hop until that of the final response, and passes the interim ones on.
+// await waits for next-hop's final response, for as long as somebody wants it.
 func (x *exchange) await() *failure {
-	for interim := 0; ; interim++ {
+	x.client.Watch(x.up.Conn, true)
+	f := x.awaitHead()
+	if x.up != nil {
+		x.client.Unwatch(x.up.Conn)
+	}
+	return f
+}
+
+// awaitHead reads heads from next-hop until that of the final response, and passes the interim ones on.
+func (x *exchange) awaitHead() *failure {
+	for interim := 0; ; {
 		end, err := readHead(x.up.Conn, maxResponseHead)
-		if err != nil {
+		switch {
+		case err == socket.ErrInterrupted:
+			if f := x.clientEnded(); f != nil {
+				return f
+			}
+			continue
+		case err != nil:
 			return x.awaitFailed(err, interim > 0)
 		}
 		x.respHead = append(x.respHead[:0], x.up.Buffered()[:end]...)
@@ -44,6 +60,7 @@ func (x *exchange) await() *failure {
 		case interim == maxInterim:
 			return x.badResponse(errTooManyInterim)
 		}
+		interim++
 		if x.req.Minor >= 1 { // RFC 9110 section 15.2: HTTP/1.0 knows no 1xx
 			x.out = http1.AppendStatusLine(x.out[:0], x.resp.Status, x.resp.Phrase)
 			x.out = http1.AppendFields(x.out, x.resp.Fields)
@@ -56,6 +73,31 @@ func (x *exchange) await() *failure {
 			x.up.LimitRead(x.config.NextHop.HeaderTimeout)
 		}
 	}
+}
+
+// clientEnded says what it means that the client has ended its side, or that its connection is broken: a failure when nobody waits
+// for the response any more. Who has ended one side may still read, or may have left altogether, and only an answer to something
+// that we send tells them apart. An interim response is what every client of HTTP/1.1 has to be ready for (RFC 9110 section 15.2).
+func (x *exchange) clientEnded() *failure {
+	x.up.Resume()
+	if x.upload.running() {
+		<-x.upload.done // it has met the end as well, and knows whether the request was complete
+	}
+	if f := x.uploadFailure(); f != nil {
+		return f
+	}
+	if x.client.Broken() {
+		return &failure{reason: httpcache.ClientClosed}
+	}
+	if x.probed || x.req.Minor == 0 {
+		return nil
+	}
+	x.probed = true
+	x.out = append(x.out[:0], "HTTP/1.1 102 Processing\r\n\r\n"...)
+	if !x.flush() {
+		return &failure{reason: x.reason}
+	}
+	return nil
 }
 
 var (
@@ -91,6 +133,7 @@ func (x *exchange) awaitFailed(err error, interim bool) *failure {
 	}
 	nothing := !interim && len(x.up.Buffered()) == 0
 	if nothing && x.up.Reused && x.req.Body == http1.None && x.idempotent() {
+		x.client.Unwatch(x.up.Conn)
 		x.engine.NextHop.Discard(x.up)
 		x.up = nil
 		return errGoneStale

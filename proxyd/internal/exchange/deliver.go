@@ -24,7 +24,9 @@ func (x *exchange) deliver() Verdict {
 		readWait: nextHop.BodyTimeout, writeWait: x.config.Client.WriteTimeout,
 		head: r.Fields, maxTrailers: maxResponseHead, maxExtensions: maxResponseExtensions,
 	}
+	x.client.Watch(x.up.Conn, false)
 	complete := body.run()
+	x.client.Unwatch(x.up.Conn)
 	x.out = body.out
 	x.bytes += body.sent
 	x.bodyBytes = body.data
@@ -67,6 +69,8 @@ func (x *exchange) cutOff(body *relay) Verdict {
 	switch {
 	case body.dstErr != nil:
 		x.clientFailed(body.dstErr)
+	case body.srcErr == socket.ErrInterrupted: // since the client's connection is broken
+		x.clientFailed(body.srcErr)
 	case f != nil:
 		x.reason = f.reason
 	case body.srcErr == socket.ErrTimeout:

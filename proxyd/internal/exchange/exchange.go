@@ -81,6 +81,7 @@ type exchange struct {
 	own       bool   // the answer was made here
 	ownType   []byte // its Content-Type
 	failed    bool   // not as the client or next-hop wanted
+	probed    bool   // the client was sent something to see whether it is still there
 	closing   bool   // Connection: close was sent to the client
 
 	logged accesslog.Record // here, so that it is not allocated for each request

@@ -36,7 +36,10 @@ type Conn struct {
 	r, w int    // buf[r:w] is read and not consumed
 
 	in, out         waiter
-	hungUp          atomic.Bool  // the kernel said that the peer has ended its side, or that the connection is broken: said once only
+	hungUp          atomic.Bool // the kernel said that the peer has ended its side, or that the connection is broken: said once only
+	broken          atomic.Bool // the latter
+	watcher         atomic.Pointer[Conn]
+	watchesEnd      atomic.Bool  // and not only whether the connection breaks
 	readBy, writeBy atomic.Int64 // until when, on the poller's clock; 0: without limit
 	interrupted     atomic.Bool
 	wasCut          atomic.Bool
@@ -74,7 +77,11 @@ func (c *Conn) Park(resume func()) bool { return !c.hungUp.Load() && c.in.park(r
 // notify passes on what epoll says.
 func (c *Conn) notify(events uint32) {
 	if events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+		if events&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
+			c.broken.Store(true)
+		}
 		c.hungUp.Store(true)
+		c.tellWatcher()
 	}
 	if events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 		c.in.notify()

@@ -1,0 +1,82 @@
+package socket
+
+import (
+	"net"
+	"testing"
+)
+
+// leave ends a peer's connection in one of two ways.
+var leave = map[string]func(*net.TCPConn){
+	"closes its side": func(peer *net.TCPConn) { peer.CloseWrite() },
+	"resets":          func(peer *net.TCPConn) { peer.SetLinger(0); peer.Close() },
+}
+
+func TestWatch_InterruptsTheOtherWhenThePeerHasEnded(t *testing.T) {
+	for how, leave := range leave {
+		for _, before := range []bool{true, false} {
+			s := newPoller(t)
+			c, peer := pair(t, s)
+			other, _ := pair(t, s)
+			if before {
+				leave(peer)
+				eventually(t, "the end is known", c.hungUp.Load)
+			}
+			c.Watch(other, true)
+			failed := make(chan error, 1)
+			go func() { failed <- other.Fill(1) }()
+			if !before {
+				leave(peer)
+			}
+			if err := within(t, func() error { return <-failed }); err != ErrInterrupted {
+				t.Errorf("%s, before the watch %v: %v", how, before, err)
+			}
+			if how == "resets" != c.Broken() {
+				t.Errorf("%s: Broken() is %v", how, c.Broken())
+			}
+			c.Unwatch(other)
+		}
+	}
+}
+
+func TestWatch_OfABreakOnlyDoesNotMindThePeersEnd(t *testing.T) {
+	s := newPoller(t)
+	c, peer := pair(t, s)
+	other, otherPeer := pair(t, s)
+	c.Watch(other, false)
+	leave["closes its side"](peer)
+	eventually(t, "the end is known", c.hungUp.Load)
+	send(t, otherPeer, "x")
+	if err := within(t, func() error { return other.Fill(1) }); err != nil {
+		t.Errorf("after the end: %v", err)
+	}
+	other.Consume(1)
+	failed := make(chan error, 1)
+	go func() { failed <- other.Fill(1) }()
+	leave["resets"](peer)
+	if err := within(t, func() error { return <-failed }); err != ErrInterrupted {
+		t.Errorf("after the reset: %v", err)
+	}
+	c.Unwatch(other)
+}
+
+// The end may come at any moment of an Unwatch: whoever uses the other connection next must not feel it.
+func TestUnwatch_LeavesNoInterruptionBehind(t *testing.T) {
+	s := newPoller(t)
+	other, otherPeer := pair(t, s)
+	for range 300 {
+		c, peer := pair(t, s)
+		c.Watch(other, true)
+		go leave["resets"](peer)
+		c.Unwatch(other)
+		go otherPeer.Write([]byte("x"))
+		if err := within(t, func() error { return other.Fill(1) }); err != nil {
+			t.Fatal(err)
+		}
+		other.Consume(1)
+		eventually(t, "the end is known", c.hungUp.Load)
+		if other.interrupted.Load() {
+			t.Fatal("an interruption was left behind")
+		}
+		c.Close()
+	}
+}
