@@ -49,7 +49,7 @@ var imports = map[string][]string{
 	"proxyd/internal/accesslog":  {"contract/config", "contract/httpcache", "proxyd/internal/logfile"},
 	"proxyd/internal/upstream":   {"contract/config", "contract/httpcache", "proxyd/internal/socket"},
 	"proxyd/internal/exchange":   {"contract/config", "contract/httpcache", "proxyd/internal/accesslog", "proxyd/internal/http1", "proxyd/internal/socket", "proxyd/internal/upstream"},
-	"proxyd/internal/downstream": {"contract/config", "proxyd/internal/exchange", "proxyd/internal/socket"},
+	"proxyd/internal/downstream": {"contract/config", "contract/httpcache", "proxyd/internal/exchange", "proxyd/internal/socket"},
 	"proxyd/internal/admin":      {"contract/control"},
 	"proxyd": {
 		"contract/command", "contract/config", "contract/control", "contract/hook", "contract/pidfile", "contract/place",
