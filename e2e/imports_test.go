@@ -38,7 +38,10 @@ var imports = map[string][]string{
 	"contract/pidfile":        {},
 	"contract/control":        {},
 	"contract/command":        {"contract/hook", "contract/place", cli},
-	"contract/config":         {"contract/nearest", "contract/place", toml},
+	"contract/pattern":        {},
+	"contract/template":       {},
+	"contract/config":         {"contract/nearest", "contract/pattern", "contract/place", "contract/template", toml},
+	"contract/policy":         {"contract/config", "contract/pattern", "contract/template"},
 	"contract/control/client": {"contract/control", "contract/pidfile", "contract/place", retryable},
 	"contract/deployment":     {"contract/config", "contract/control/client", "contract/hook"},
 

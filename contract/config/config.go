@@ -2,17 +2,33 @@
 // message about a file that says something else. Validator, deploy and proxyd all call Load, so they cannot disagree.
 package config
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Config is a checked configuration. Nobody changes it once Load has returned it, so it may be read from anywhere.
 type Config struct {
+	Enabled bool // false: no rule is applied
 	Client  Client
 	NextHop NextHop
 	Log     Log
+	Rules   []Rule
+	Tests   []Test
 }
+
+// Place is where something is written.
+type Place struct {
+	File         string // relative to the directory
+	Line, Column int    // from 1
+}
+
+func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
 
 // Client holds the limits of the clients' side.
 type Client struct {
+	AddressFrom []string // the fields that name the client's address, the best first; none: the connection's address counts
+
 	HeaderTimeout time.Duration // from the first byte of a request to the end of its header section
 	BodyTimeout   time.Duration // between two reads of a request's body
 	WriteTimeout  time.Duration // between two writes of a response
@@ -69,7 +85,9 @@ const (
 // Default returns the configuration of an empty directory.
 func Default() Config {
 	return Config{
+		Enabled: true,
 		Client: Client{
+			AddressFrom:   []string{"True-Client-IP", "X-Forwarded-For"},
 			HeaderTimeout: 15 * time.Second, BodyTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 			MaxRequestLine: 32 << 10, MaxHeaderSize: 64 << 10, MaxFields: 256, MaxBodySize: 0, MaxChunkExtensions: 16 << 10,
 			MaxRequests: 0, MaxConnections: 16384, MaxConnectionsPerAddress: 0,

@@ -72,7 +72,7 @@ func TestValues_WrittenIntoAFileLoadAsTheSameConfiguration(t *testing.T) {
 		must(t, err)
 		again, err := load([]byte(written(loaded.Values)))
 		must(t, err)
-		if again.Config != loaded.Config {
+		if !reflect.DeepEqual(again.Config, loaded.Config) {
 			t.Errorf("%+v became %+v", loaded.Config, again.Config)
 		}
 		for i, v := range again.Values {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode"
@@ -148,7 +149,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		again, err := load([]byte(written(loaded.Values)))
-		if err != nil || again.Config != loaded.Config {
+		if err != nil || !reflect.DeepEqual(again.Config, loaded.Config) {
 			t.Errorf("%+v is read again as %+v (%v)", loaded, again, err)
 		}
 	})

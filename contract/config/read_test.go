@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,7 +32,7 @@ func TestLoad_WhatDoesNotExistStandsForTheDefaults(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if loaded.Config != Default() {
+		if !reflect.DeepEqual(loaded.Config, Default()) {
 			t.Errorf("%s: %+v is not the default", name, loaded.Config)
 		}
 		if loaded.Hash != "e3b0c44298fc" {
