@@ -1,0 +1,42 @@
+package config
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestSays_IsAllThatTellsRulesApart(t *testing.T) {
+	networks := func(n int) (list []netip.Prefix) {
+		for i := range n {
+			list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 0}), 24))
+		}
+		return list
+	}
+	f := func(r Rule, does string, want ...string) {
+		t.Helper()
+		if got := r.Says(); !slices.Equal(got, want) {
+			t.Errorf("%+v says\n%q, want\n%q", r, got, want)
+		}
+		if got := r.Does(); got != does {
+			t.Errorf("%+v does %q, want %q", r, got, does)
+		}
+	}
+	f(Rule{Origin: "sydney"}, "origin sydney", `origin = "sydney"`)
+	f(Rule{Split: &Split{Name: "hero", By: Key{Of: ByCookie, Name: "id"}, Variants: []Variant{{"a", 90}, {"b", 10}}}}, "split hero",
+		`split.name = "hero"`, `split.by = "cookie.id"`, `split.variants.a = 90`, `split.variants.b = 10`)
+	f(Rule{Limit: &Limit{Requests: 100, Per: time.Minute, Burst: 50, By: Key{Of: ByHeader, Name: "X-Key"}}}, "limit 100 per 1m",
+		`limit.requests = 100`, `limit.per = "1m"`, `limit.by = "header.X-Key"`, `limit.burst = 50`)
+	f(Rule{Request: Changes{Remove: []string{"X-A"}}, Response: Changes{Remove: []string{"X-B", "X-C"}}}, "request, response",
+		`request.remove = "X-A"`, `response.remove = "X-B"`, `response.remove = "X-C"`)
+	f(Rule{Respond: &Respond{Status: 503, Body: []byte("closed\n")}}, "respond 503", `respond.status = 503`, `respond.body = "closed\n"`)
+	f(Rule{Respond: &Respond{Status: 200, Body: bytes.Repeat([]byte("x"), 61)}}, "respond 200",
+		`respond.status = 200`, `respond.body = 61 bytes, sha256 c508e75f24e2`)
+	f(Rule{Match: Match{[]Condition{
+		{Kind: OfNot, Not: &Match{[]Condition{{Kind: OfClient, Clients: networks(2)}, {Kind: OfNot, Not: &Match{}}}}},
+		{Kind: OfClient, Clients: networks(1)},
+	}}}, "", `match.client = "10.0.0.0/24"`, `match.not.client = ["10.0.0.0/24", "10.0.1.0/24"]`, `match.not.not = {}`)
+	f(Rule{Match: Match{[]Condition{{Kind: OfClient, Clients: networks(9)}}}}, "", `match.client = 9 networks, sha256 f6569e77c286`)
+}
