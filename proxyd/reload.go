@@ -44,12 +44,16 @@ func (g *generations) load(dir string) error {
 	return nil
 }
 
-// describe lists the settings in force for the control socket.
+// describe lists the settings and rules in force for the control socket.
 func (g *generations) describe() control.Config {
 	current := g.current()
-	c := control.Config{Generation: current.describe()}
+	c := control.Config{Generation: current.describe(), Rules: []control.Rule{}}
 	for _, v := range current.loaded.Values {
 		c.Values = append(c.Values, control.Value(v))
+	}
+	for i := range current.loaded.Config.Rules {
+		r := &current.loaded.Config.Rules[i]
+		c.Rules = append(c.Rules, control.Rule{Name: r.Name, Source: r.Place.String(), Does: r.Does(), Says: r.Says()})
 	}
 	return c
 }

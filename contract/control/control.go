@@ -94,6 +94,15 @@ type Log struct {
 type Config struct {
 	Generation Generation `json:"generation"`
 	Values     []Value    `json:"values"` // in the order of the manual
+	Rules      []Rule     `json:"rules"`  // in the order of the file
+}
+
+// Rule is one rule.
+type Rule struct {
+	Name   string   `json:"name"`
+	Source string   `json:"source"` // file:line:column
+	Does   string   `json:"does"`   // in a few words
+	Says   []string `json:"says"`   // a line for each thing, in one spelling whatever the file's own: match.path = "/a*"
 }
 
 // Value is one effective setting.

@@ -21,8 +21,9 @@ func TestMessages_KeepTheirNames(t *testing.T) {
 	f(Failure{Error: "no", Problems: []string{"a:1:1: x"}}, `{"error":"no","problems":["a:1:1: x"]}`)
 	f(Generation{3, "abc", at}, `{"number":3,"hash":"abc","applied":"2026-01-02T03:04:05Z"}`)
 	f(LogLevel{"debug"}, `{"level":"debug"}`)
-	f(Config{Values: []Value{{"log.to", `"files"`, "default"}}},
-		`{"generation":{"number":0,"hash":"","applied":"0001-01-01T00:00:00Z"},"values":[{"key":"log.to","value":"\"files\"","source":"default"}]}`)
+	f(Config{Values: []Value{{"log.to", `"files"`, "default"}}, Rules: []Rule{{"a", "proxy.toml:2:8", "limit 1 per 1s", []string{`origin = "b"`}}}},
+		`{"generation":{"number":0,"hash":"","applied":"0001-01-01T00:00:00Z"},"values":[{"key":"log.to","value":"\"files\"","source":"default"}],`+
+			`"rules":[{"name":"a","source":"proxy.toml:2:8","does":"limit 1 per 1s","says":["origin = \"b\""]}]}`)
 	f(NextHop{Name: "next-hop:80"}, `{"name":"next-hop:80","addresses":null,"connections":{"open":0,"idle":0,"total":0,"limit":0}}`)
 	f(NextHop{Name: "n", Addresses: []string{"a:80"}, Resolved: at, Error: "e"},
 		`{"name":"n","addresses":["a:80"],"resolved":"2026-01-02T03:04:05Z","error":"e","connections":{"open":0,"idle":0,"total":0,"limit":0}}`)
