@@ -44,7 +44,7 @@ func TestConfig_TellsWhenTheDirectoryHoldsSomethingElse(t *testing.T) {
 	code, stdout, stderr := call(t, fixed(), "--run-dir", dir, "--config-dir", configDir, "config", "--json")
 	var r configReport
 	decode(t, stdout, &r)
-	if code != 0 || stderr != "" || r.Directory.InForce || len(r.Directory.Problems) != 1 || len(r.Values) != 3 {
+	if code != 0 || stderr != "" || r.Directory.InForce || len(r.Directory.Problems) != 1 || len(r.Values) != 4 || len(r.Rules) != 2 {
 		t.Errorf("exit %d, stderr %q, %+v", code, stderr, r)
 	}
 }
@@ -55,9 +55,14 @@ func inForce(hash string) control.Config {
 	return control.Config{
 		Generation: generation,
 		Values: []control.Value{
+			{Key: "enabled", Value: "false", Source: "proxy.toml:1:11"},
 			{Key: "client.header_timeout", Value: `"15s"`, Source: config.SourceDefault},
 			{Key: "client.max_connections", Value: "100", Source: "proxy.toml:3:19"},
 			{Key: "log.level", Value: "\"warn\x1b\"", Source: "proxy.toml:7:9"},
+		},
+		Rules: []control.Rule{
+			{Name: "old blog", Source: "proxy.toml:10:8", Does: "redirect 301", Says: []string{`match.path = "/blog/**"`, `redirect.to = "/articles"`, `redirect.status = 301`}},
+			{Name: "api", Source: "proxy.toml:15:8", Does: "request, rewrite, limit 100 per 1m", Says: []string{`rewrite.path = "/v2{path}"`}},
 		},
 	}
 }

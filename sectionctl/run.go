@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,11 +43,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, a around)
 		Action:   noSubcommand,
 	}
 	out := &output{w: stdout}
-	for _, c := range app.Commands {
+	through(out, app.Commands)
+	return command.Run(ctx, app, args, out, stderr)
+}
+
+// through has the actions of commands, and of those below them, end as out says.
+func through(out *output, commands []*cli.Command) {
+	for _, c := range commands {
 		action := c.Action
 		c.Action = func(c *cli.Context) error { return out.verdict(action(c)) }
+		through(out, c.Subcommands)
 	}
-	return command.Run(ctx, app, args, out, stderr)
 }
 
 // noSubcommand takes a command line that names no subcommand which exists.
@@ -79,6 +86,16 @@ func names(commands []*cli.Command) []string {
 
 // jsonFlag is the --json of every subcommand.
 func jsonFlag(usage string) cli.Flag { return &cli.BoolFlag{Name: "json", Usage: usage} }
+
+// giving returns the context, of a subcommand or of what it stands below, in which a flag was given that both have; else c itself.
+func giving(c *cli.Context, flag string) *cli.Context {
+	for _, at := range c.Lineage() {
+		if slices.Contains(at.LocalFlagNames(), flag) {
+			return at
+		}
+	}
+	return c
+}
 
 // timeout is the shared setting with a shorter default: an operator waits for this answer.
 var timeout = place.Setting{Flag: place.Timeout.Flag, Env: place.Timeout.Env, Default: "5s", Usage: place.Timeout.Usage}

@@ -71,11 +71,17 @@ func Run(ctx context.Context, app *cli.App, args []string, stdout, stderr io.Wri
 	app.HideHelpCommand = true
 	app.ExitErrHandler = func(*cli.Context, error) {}
 	app.OnUsageError = misuse
-	for _, c := range app.Commands {
+	prepare(app.Commands)
+	return hook.Exit(stderr, app.Name, app.RunContext(ctx, args))
+}
+
+// prepare makes subcommands, and those below them, fail as the app does.
+func prepare(commands []*cli.Command) {
+	for _, c := range commands {
 		c.OnUsageError = misuse
 		c.HideHelpCommand = true
+		prepare(c.Subcommands)
 	}
-	return hook.Exit(stderr, app.Name, app.RunContext(ctx, args))
 }
 
 func misuse(_ *cli.Context, err error, _ bool) error { return &hook.MisuseError{Err: err} }
