@@ -1,0 +1,73 @@
+package policy
+
+import (
+	"bytes"
+	"net/netip"
+)
+
+// ClientAddress returns the address that the edge saw: that of the first of the names (client.address_from) whose field holds a
+// valid one, and peer, which the connection has, where none does. Of a list, and of a field that is there several times, the last
+// element counts: those before it came from the client. It allocates nothing for an IPv4 address.
+func ClientAddress(names []string, fields Fields, peer netip.Addr) netip.Addr {
+	for _, name := range names {
+		for i := fields.Len() - 1; i >= 0; i-- {
+			n, value := fields.Field(i)
+			if !sameName(n, name) {
+				continue
+			}
+			if addr, ok := parseAddr(value[bytes.LastIndexByte(value, ',')+1:]); ok {
+				return addr
+			}
+			break
+		}
+	}
+	return peer
+}
+
+// sameName compares field names, without regard to the case of ASCII letters.
+func sameName(a []byte, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i, c := range a {
+		d := b[i]
+		if c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// parseAddr reads an IP address, with optional white space around it. Unlike netip.ParseAddr it makes no string of an IPv4
+// address, which nearly all are: every request needs one.
+func parseAddr(b []byte) (netip.Addr, bool) {
+	b = bytes.Trim(b, " \t")
+	if len(b) == 0 || len(b) > len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255") {
+		return netip.Addr{}, false
+	}
+	if bytes.IndexByte(b, ':') >= 0 {
+		addr, err := netip.ParseAddr(string(b))
+		return addr.WithZone("").Unmap(), err == nil
+	}
+	var quad [4]byte
+	part, digits, n := 0, 0, 0
+	for _, c := range b {
+		switch {
+		case c >= '0' && c <= '9':
+			n = 10*n + int(c-'0')
+			if digits++; n > 255 || digits > 3 {
+				return netip.Addr{}, false
+			}
+		case c == '.' && digits > 0 && part < 3:
+			quad[part] = byte(n)
+			part, digits, n = part+1, 0, 0
+		default:
+			return netip.Addr{}, false
+		}
+	}
+	if part != 3 || digits == 0 {
+		return netip.Addr{}, false
+	}
+	quad[3] = byte(n)
+	return netip.AddrFrom4(quad), true
+}
