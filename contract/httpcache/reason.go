@@ -5,8 +5,11 @@ package httpcache
 // Handling is what was done with a request; the access log calls it "cache".
 type Handling string
 
-// Pass says that the answer came from next-hop, or from proxyd in its place, and no stored response was looked up.
-const Pass Handling = "pass"
+// What can be done with a request.
+const (
+	Pass  Handling = "pass"  // the answer came from next-hop, or from proxyd in its place, and no stored response was looked up
+	Synth Handling = "synth" // a rule of the configuration made the answer; next-hop was not asked
+)
 
 // Reason is why an exchange ended as it did. The access log, the details of Proxy-Status and sectionctl all show the same
 // value. The list is closed: every reason is one of the constants below.
@@ -16,6 +19,9 @@ type Reason string
 const (
 	Passed Reason = "passed" // next-hop's response was passed on as a whole
 	Tunnel Reason = "tunnel" // next-hop accepted an Upgrade; bytes went both ways until one side ended
+
+	Redirected Reason = "redirected" // a rule's redirect is the answer
+	Responded  Reason = "responded"  // a rule's respond is the answer
 
 	MaxForwards Reason = "max_forwards" // 200: an OPTIONS request with Max-Forwards: 0, which only the first hop wants to be answered by
 )
@@ -38,6 +44,7 @@ const (
 	UnknownCoding           Reason = "unknown_coding"                   // 501: a transfer coding other than chunked
 	UnsupportedVersion      Reason = "unsupported_version"              // 505
 	TooManyFromClient       Reason = "too_many_connections_from_client" // 429: client.max_connections_per_address
+	RateLimited             Reason = "rate_limited"                     // 429: a rule's limit is used up
 	ClientClosed            Reason = "client_closed"                    // no answer: the client went away
 	ClientTooSlow           Reason = "client_too_slow"                  // cut off: the client did not take the response in time
 )
