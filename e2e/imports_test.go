@@ -39,7 +39,7 @@ var imports = map[string][]string{
 	"contract/control":        {},
 	"contract/command":        {"contract/hook", "contract/place", cli},
 	"contract/pattern":        {},
-	"contract/template":       {},
+	"contract/template":       {"contract/nearest"},
 	"contract/config":         {"contract/nearest", "contract/pattern", "contract/place", "contract/template", toml},
 	"contract/policy":         {"contract/config", "contract/pattern", "contract/template"},
 	"contract/control/client": {"contract/control", "contract/pidfile", "contract/place", retryable},
