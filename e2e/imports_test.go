@@ -51,6 +51,7 @@ var imports = map[string][]string{
 	"proxyd/internal/logfile":    {"contract/config"},
 	"proxyd/internal/accesslog":  {"contract/config", "contract/httpcache", "proxyd/internal/logfile"},
 	"proxyd/internal/upstream":   {"contract/config", "contract/httpcache", "proxyd/internal/socket"},
+	"proxyd/internal/limiter":    {"contract/config"},
 	"proxyd/internal/exchange":   {"contract/config", "contract/httpcache", "proxyd/internal/accesslog", "proxyd/internal/http1", "proxyd/internal/socket", "proxyd/internal/upstream"},
 	"proxyd/internal/downstream": {"contract/config", "contract/httpcache", "proxyd/internal/exchange", "proxyd/internal/socket"},
 	"proxyd/internal/admin":      {"contract/control"},
