@@ -54,6 +54,8 @@ func appendLine(dst []byte, r *Record, show config.ClientAddress) []byte {
 	dst = appendText(dst, r.Cache)
 	dst = append(dst, `","reason":"`...)
 	dst = appendText(dst, r.Reason)
+	dst = append(dst, `","rule":"`...)
+	dst = appendText(dst, r.Rule)
 	dst = append(dst, `","bytes_in":"`...)
 	dst = strconv.AppendInt(dst, r.BytesIn, 10)
 	dst = append(dst, `","upstream_time_ms":"`...)

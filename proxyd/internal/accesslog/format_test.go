@@ -51,10 +51,14 @@ func TestLine_IsExactlyTheGoldenOne(t *testing.T) {
 		Client: netip.MustParseAddr("2001:db8:1:2:3:4:5:6"),
 		Cache:  httpcache.Pass, Reason: httpcache.BadRequestLine,
 	}
+	answered := example()
+	answered.UpstreamStatus, answered.UpstreamTaken, answered.Tag = 0, 0, nil
+	answered.Cache, answered.Reason, answered.Rule = httpcache.Synth, httpcache.Responded, `the "old" blog`
 	var got []byte
 	got = appendEnd(appendLine(got, example(), config.AddressMasked), 1)
 	got = appendEnd(appendLine(got, refused, config.AddressMasked), 2)
 	got = appendEnd(appendLine(got, &Record{}, config.AddressMasked), 18446744073709551615)
+	got = appendEnd(appendLine(got, answered, config.AddressMasked), 3)
 	const golden = "testdata/lines.json"
 	if *update {
 		if err := os.WriteFile(golden, got, 0o644); err != nil {
@@ -137,7 +141,7 @@ func FuzzLine(f *testing.F) {
 			Time: time.Unix(number%(1<<37), 0), Taken: time.Duration(number), Request: text, Target: target, Status: status,
 			Bytes: number, BodyBytes: number, BytesIn: number, ContentType: text, Host: text, Referer: text, UserAgent: text,
 			ForwardedProto: text, Tag: text, ID: text, Client: address, UpstreamStatus: status, UpstreamTaken: time.Duration(number),
-			Cache: httpcache.Handling(text), Reason: httpcache.Reason(text),
+			Cache: httpcache.Handling(text), Reason: httpcache.Reason(text), Rule: string(text),
 		}
 		line := appendEnd(appendLine(nil, r, config.AddressFull), uint64(number))
 		if i := bytes.IndexFunc(line, func(c rune) bool { return unicode.IsControl(c) || c == '\u2028' || c == '\u2029' }); i != len(line)-1 {
@@ -153,7 +157,7 @@ func FuzzLine(f *testing.F) {
 		}
 		for _, key := range []string{
 			"request", "content_type", "hostname", "referrer", "useragent", "http_x_forwarded_proto", "section_io_tag",
-			"section_io_id", "cache", "reason",
+			"section_io_id", "cache", "reason", "rule",
 		} {
 			if fields[key] != want.String() {
 				t.Errorf("%s is %q, want %q", key, fields[key], want.String())
@@ -163,7 +167,7 @@ func FuzzLine(f *testing.F) {
 		if utf8.ValidString(path) && fields["uri_path"] != path {
 			t.Errorf("uri_path is %q, want %q", fields["uri_path"], path)
 		}
-		if len(fields) != 21 {
+		if len(fields) != 22 {
 			t.Errorf("%d keys: %v", len(fields), fields)
 		}
 	})

@@ -14,7 +14,7 @@ type Record struct {
 	Time           time.Time     // when the first byte of the request came
 	Taken          time.Duration // until the last byte of the response was handed to the kernel
 	Request        []byte        // the request line as it came, without CRLF; may hold any byte when the request was refused
-	Target         []byte        // what next-hop is asked for; uri_path is this without the query
+	Target         []byte        // what the client asks for, in origin-form, whatever rules make of it; uri_path is this without the query
 	Status         int           // sent to the client; 0 when there was no answer
 	Bytes          int64         // sent to the client, head included
 	BodyBytes      int64         // of the response's body sent to the client, without chunk framing
@@ -31,4 +31,5 @@ type Record struct {
 	UpstreamTaken  time.Duration // from the request handed to next-hop to the end of its response's head
 	Cache          httpcache.Handling
 	Reason         httpcache.Reason
+	Rule           string // the name of the rule whose answer it is, or whose limit refused it
 }
