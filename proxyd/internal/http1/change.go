@@ -19,17 +19,7 @@ const engines uint32 = 1<<Connection | 1<<ContentLength | 1<<Expect | 1<<Host | 
 	1<<SectionIOID | 1<<TE | 1<<Trailer | 1<<TransferEncoding | 1<<Upgrade | 1<<Via
 
 // SameName says whether two field names are the same, in any case.
-func SameName(a []byte, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i, c := range a {
-		if lower(c) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
+func SameName(a []byte, b string) bool { return equalFoldBytes(a, b) }
 
 // AppendNewField appends a field line that did not come with the message. Bytes that may not stand in a value are left out: whatever
 // the value was made of, it stays one field. The name must be a token.

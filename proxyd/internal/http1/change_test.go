@@ -50,7 +50,7 @@ func FuzzNewHead(f *testing.F) {
 			return c
 		}, latin1(value))
 		if len(r.Fields) != 2 || !SameName(r.Fields[1].Name, "x-new") || !bytes.Equal(latin1(r.Fields[1].Value), bytes.Trim(want, " \t")) {
-			t.Errorf("%q: %q; want the value %q", value, r.Fields, want)
+			t.Errorf("%q: %v; want the value %q", value, r.Fields, want)
 		}
 		if r.Target[0] != '/' || r.Absolute {
 			t.Errorf("%q is asked for as %q", target, r.Target)
