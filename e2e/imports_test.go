@@ -52,13 +52,13 @@ var imports = map[string][]string{
 	"proxyd/internal/accesslog":  {"contract/config", "contract/httpcache", "proxyd/internal/logfile"},
 	"proxyd/internal/upstream":   {"contract/config", "contract/httpcache", "proxyd/internal/socket"},
 	"proxyd/internal/limiter":    {"contract/config"},
-	"proxyd/internal/exchange":   {"contract/config", "contract/httpcache", "proxyd/internal/accesslog", "proxyd/internal/http1", "proxyd/internal/socket", "proxyd/internal/upstream"},
+	"proxyd/internal/exchange":   {"contract/config", "contract/httpcache", "contract/policy", "proxyd/internal/accesslog", "proxyd/internal/http1", "proxyd/internal/socket", "proxyd/internal/upstream"},
 	"proxyd/internal/downstream": {"contract/config", "contract/httpcache", "proxyd/internal/exchange", "proxyd/internal/socket"},
 	"proxyd/internal/admin":      {"contract/control"},
 	"proxyd": {
-		"contract/command", "contract/config", "contract/control", "contract/hook", "contract/pidfile", "contract/place",
+		"contract/command", "contract/config", "contract/control", "contract/hook", "contract/pidfile", "contract/place", "contract/policy",
 		"proxyd/internal/accesslog", "proxyd/internal/admin", "proxyd/internal/downstream", "proxyd/internal/exchange",
-		"proxyd/internal/logfile", "proxyd/internal/socket", "proxyd/internal/upstream", cli,
+		"proxyd/internal/limiter", "proxyd/internal/logfile", "proxyd/internal/socket", "proxyd/internal/upstream", cli,
 	},
 
 	// The tools behind the hooks, and the one for people.

@@ -10,13 +10,19 @@ import (
 
 	"section.internal/contract/config"
 	"section.internal/contract/control"
+	"section.internal/contract/policy"
 )
 
 // generation is one configuration that is, or was, in force. It never changes.
 type generation struct {
 	number  uint64
 	loaded  *config.Loaded
+	policy  *policy.Policy // of the same configuration, compiled once
 	applied time.Time
+}
+
+func newGeneration(number uint64, loaded *config.Loaded) *generation {
+	return &generation{number: number, loaded: loaded, policy: policy.Compile(&loaded.Config), applied: time.Now()}
 }
 
 func (g *generation) describe() control.Generation {
@@ -34,13 +40,19 @@ func (g *generations) current() *generation { return g.inForce.Load() }
 
 func (g *generations) config() *config.Config { return &g.current().loaded.Config }
 
+// forRequest returns what a request keeps: both are of one generation.
+func (g *generations) forRequest() (*config.Config, *policy.Policy) {
+	current := g.current()
+	return &current.loaded.Config, current.policy
+}
+
 // load puts the first generation in force.
 func (g *generations) load(dir string) error {
 	loaded, err := config.Load(dir)
 	if err != nil {
 		return fmt.Errorf("cannot start with the configuration in %s:\n%w", dir, err)
 	}
-	g.inForce.Store(&generation{number: 1, loaded: loaded, applied: time.Now()})
+	g.inForce.Store(newGeneration(1, loaded))
 	return nil
 }
 
@@ -68,14 +80,15 @@ func (p *proxy) reload(ctx context.Context) (control.Generation, error) {
 	}
 	old := p.generations.current()
 	loaded, err := config.Load(p.configDir)
+	var fresh *generation
 	if err == nil {
+		fresh = newGeneration(old.number+1, loaded)
 		err = p.applyLogs(loaded.Config.Log, old.loaded.Config.Log)
 	}
 	if err != nil {
 		p.log.Error("the previous configuration stays in force", "generation", old.number, "error", err)
 		return control.Generation{}, err
 	}
-	fresh := &generation{number: old.number + 1, loaded: loaded, applied: time.Now()}
 	p.generations.inForce.Store(fresh)
 	p.log.Info("configuration applied", "generation", fresh.number, "hash", loaded.Hash)
 	return fresh.describe(), nil

@@ -22,6 +22,7 @@ import (
 	"section.internal/proxyd/internal/admin"
 	"section.internal/proxyd/internal/downstream"
 	"section.internal/proxyd/internal/exchange"
+	"section.internal/proxyd/internal/limiter"
 	"section.internal/proxyd/internal/logfile"
 	"section.internal/proxyd/internal/socket"
 	"section.internal/proxyd/internal/upstream"
@@ -162,7 +163,7 @@ func (p *proxy) build(closing *closers) (err error) {
 	closing.add(func() error { p.nextHop.Close(); return nil })
 	host, _, _ := net.SplitHostPort(p.options.nextHop)
 	p.engine = &exchange.Engine{
-		NextHop: p.nextHop, Log: p.access, Config: p.generations.config, Name: host,
+		NextHop: p.nextHop, Log: p.access, Limits: limiter.New(), InForce: p.generations.forRequest, Name: host,
 		Draining: func() bool { return p.clients.Draining() },
 	}
 	p.clients = downstream.NewServer(p.engine, func() config.Client { return p.generations.config().Client },

@@ -23,4 +23,6 @@ func (d *dateCache) at(now time.Time) []byte {
 	return fresh.text
 }
 
+var dateName = []byte("Date")
+
 const httpDate = "Mon, 02 Jan 2006 15:04:05 GMT"

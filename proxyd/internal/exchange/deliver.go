@@ -22,7 +22,7 @@ func (x *exchange) deliver() Verdict {
 	body := relay{
 		src: x.up.Conn, dst: x.client, body: r.Body, length: r.Length, chunked: chunked, out: x.out,
 		readWait: nextHop.BodyTimeout, writeWait: x.config.Client.WriteTimeout,
-		head: r.Fields, maxTrailers: maxResponseHead, maxExtensions: maxResponseExtensions,
+		head: r.Fields, changes: &x.toClient, maxTrailers: maxResponseHead, maxExtensions: maxResponseExtensions,
 	}
 	x.client.Watch(x.up.Conn, false)
 	complete := body.run()
@@ -53,9 +53,9 @@ func (x *exchange) deliver() Verdict {
 func (x *exchange) appendResponse(chunked bool) {
 	r := &x.resp
 	out := http1.AppendStatusLine(x.out[:0], r.Status, r.Phrase)
-	out = http1.AppendFields(out, r.Fields)
+	out = x.toClient.appendFields(out, r.Fields)
 	if !r.HasDate { // RFC 9110 section 6.6.1
-		out = http1.AppendField(out, []byte("Date"), x.engine.dates.at(x.start.Add(x.headAfter)))
+		out = http1.AppendField(out, dateName, x.engine.dates.at(x.start.Add(x.headAfter)))
 	}
 	if chunked {
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
@@ -105,10 +105,11 @@ func (x *exchange) tunnel() Verdict {
 	r := &x.resp
 	out := http1.AppendStatusLine(x.out[:0], r.Status, r.Phrase)
 	for i := range r.Fields {
-		if f := &r.Fields[i]; !f.Hop || f.Kind == http1.Upgrade {
+		if f := &r.Fields[i]; f.Kind == http1.Upgrade || !f.Hop && !x.toClient.takeAway(f.Name, f.Kind) {
 			out = http1.AppendField(out, f.Name, f.Value)
 		}
 	}
+	out = x.toClient.appendTo(out)
 	x.out = append(appendVia(append(out, "Connection: upgrade\r\n"...), r.Minor), "\r\n"...)
 	x.status, x.reason = r.Status, httpcache.Tunnel
 	defer func() {

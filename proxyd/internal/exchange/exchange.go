@@ -1,15 +1,15 @@
 // Package exchange owns the life of one request, from its first byte to the line in the access log. It reads as named steps:
-// receive, send, await, deliver; and fail, for when one of them could not be done.
+// receive, decide, then send, await, deliver, or answer where a rule says so; and fail, for when one of them could not be done.
 package exchange
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"section.internal/contract/config"
 	"section.internal/contract/httpcache"
+	"section.internal/contract/policy"
 	"section.internal/proxyd/internal/accesslog"
 	"section.internal/proxyd/internal/http1"
 	"section.internal/proxyd/internal/socket"
@@ -43,9 +43,10 @@ const (
 type Engine struct {
 	NextHop  NextHop
 	Log      Log
-	Config   func() *config.Config // the one in force; asked once a request
-	Draining func() bool           // no further request is wanted on any connection
-	Name     string                // of next-hop, for requests that have no Host
+	Limits   Limiter
+	InForce  func() (*config.Config, *policy.Policy) // one generation; asked once a request
+	Draining func() bool                             // no further request is wanted on any connection
+	Name     string                                  // of next-hop, for requests that have no Host
 
 	Requests atomic.Uint64 // that have ended
 	InFlight atomic.Int64
@@ -59,6 +60,7 @@ type Engine struct {
 type exchange struct {
 	engine *Engine
 	config *config.Config
+	policy *policy.Policy
 	client *socket.Conn
 	up     *upstream.Conn
 
@@ -69,6 +71,12 @@ type exchange struct {
 	out      []byte // what is about to be sent to next-hop, then to the client
 	upload   *upload
 
+	asked     policy.Request // what the policy is asked about: req
+	decision  policy.Decision
+	toNextHop changes       // of the request
+	toClient  changes       // of the response
+	made      policy.Answer // of a rule
+
 	last      bool // of this connection's requests: it has as many as client.max_requests allows
 	start     time.Time
 	sentAfter time.Duration // from start until the request was handed to next-hop
@@ -77,7 +85,9 @@ type exchange struct {
 	bytes     int64
 	bodyBytes int64
 	bytesIn   int64
+	handling  httpcache.Handling
 	reason    httpcache.Reason
+	rule      string // the name of the one that answered or refused; "": none did
 	own       bool   // the answer was made here
 	ownType   []byte // its Content-Type
 	failed    bool   // not as the client or next-hop wanted
@@ -118,8 +128,10 @@ func (e *Engine) carryOut(client *socket.Conn, nth int64, run func(*exchange) Ve
 }
 
 func (x *exchange) begin(client *socket.Conn, nth int64) {
+	config, policy := x.engine.InForce()
 	*x = exchange{
-		engine: x.engine, config: x.engine.Config(), client: client, start: time.Now(), reason: httpcache.Passed,
+		engine: x.engine, config: config, policy: policy, client: client, start: time.Now(),
+		handling: httpcache.Pass, reason: httpcache.Passed, decision: x.decision, made: x.made,
 		req: http1.Request{Fields: x.req.Fields[:0]}, resp: http1.Response{Fields: x.resp.Fields[:0]},
 		reqHead: x.reqHead[:0], respHead: x.respHead[:0], out: x.out[:0],
 	}
@@ -131,6 +143,7 @@ const keepAtMost = 64 << 10
 
 func (x *exchange) end() {
 	x.client, x.config = nil, nil
+	x.forget()
 	if cap(x.reqHead) > keepAtMost {
 		x.reqHead = nil
 	}
@@ -147,11 +160,17 @@ func (x *exchange) run() Verdict {
 	if f := x.receive(); f != nil {
 		return x.fail(f)
 	}
+	if x.passes() >= maxPasses {
+		return x.fail(&failure{reason: httpcache.ProxyLoop})
+	}
+	if f := x.decide(); f != nil {
+		return x.fail(f)
+	}
 	switch {
+	case x.decision.End != nil:
+		return x.answer()
 	case x.req.MaxForwards == 0:
 		return x.answerOptions()
-	case x.passes() >= maxPasses:
-		return x.fail(&failure{reason: httpcache.ProxyLoop})
 	}
 	for fresh := false; ; fresh = true {
 		f := x.send(fresh)
@@ -191,13 +210,15 @@ func (x *exchange) record() {
 		Time: x.start, Taken: time.Since(x.start),
 		Request: x.req.Line, Target: x.req.Path, Status: x.status,
 		Bytes: x.bytes, BodyBytes: x.bodyBytes, BytesIn: x.bytesIn,
-		Host: x.req.Host, Client: x.client.Remote().Addr(),
-		UpstreamStatus: x.resp.Status, Cache: httpcache.Pass, Reason: x.reason,
+		Host: x.req.Host, Client: x.decision.Client,
+		UpstreamStatus: x.resp.Status, Cache: x.handling, Reason: x.reason, Rule: x.rule,
+	}
+	if !r.Client.IsValid() { // the request was refused before anything was decided
+		r.Client = policy.ClientAddress(x.config.Client.AddressFrom, (*fields)(&x.req.Fields), x.client.Remote().Addr())
 	}
 	if x.headAfter > 0 {
 		r.UpstreamTaken = x.headAfter - x.sentAfter
 	}
-	var forwardedFor, trueClient []byte
 	for i := range x.req.Fields {
 		switch f := &x.req.Fields[i]; f.Kind {
 		case http1.Referer:
@@ -208,10 +229,6 @@ func (x *exchange) record() {
 			r.ForwardedProto = f.Value
 		case http1.SectionIOID:
 			r.ID = f.Value
-		case http1.XForwardedFor:
-			forwardedFor = f.Value
-		case http1.TrueClientIP:
-			trueClient = f.Value
 		}
 	}
 	for i := range x.resp.Fields {
@@ -222,26 +239,12 @@ func (x *exchange) record() {
 			r.Tag = f.Value
 		}
 	}
-	if x.own {
+	switch {
+	case x.own:
 		r.ContentType = x.ownType
-	}
-	if addr, ok := clientAddress(trueClient, forwardedFor); ok {
-		r.Client = addr
+	case len(x.toClient.list) > 0:
+		r.ContentType = x.toClient.sent(http1.ContentType, r.ContentType)
+		r.Tag = x.toClient.sent(http1.SectionIOTag, r.Tag)
 	}
 	x.engine.Log.Append(r)
-}
-
-// clientAddress is the address that the edge saw: True-Client-IP is exactly one; of X-Forwarded-For it is the last, since the
-// ones before it came from the client.
-func clientAddress(trueClient, forwardedFor []byte) (netip.Addr, bool) {
-	if addr, ok := parseAddr(trueClient); ok {
-		return addr, true
-	}
-	for i := len(forwardedFor) - 1; i >= 0; i-- {
-		if forwardedFor[i] == ',' {
-			forwardedFor = forwardedFor[i+1:]
-			break
-		}
-	}
-	return parseAddr(forwardedFor)
 }

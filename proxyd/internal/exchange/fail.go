@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"section.internal/contract/httpcache"
 	"section.internal/proxyd/internal/http1"
@@ -11,7 +12,8 @@ import (
 // failure is why an exchange did not go as the client wanted.
 type failure struct {
 	reason httpcache.Reason
-	err    error // what the peer or the kernel said, if anybody said something
+	err    error         // what the peer or the kernel said, if anybody said something
+	wait   time.Duration // of RateLimited: when a request will not be refused any more
 }
 
 // errGoneStale asks for another attempt: the reused connection had ended before it carried this request.
@@ -44,6 +46,7 @@ var answers = map[httpcache.Reason]answer{
 	httpcache.TooManyFields:           {431, requestError, "the request has more field lines than client.max_fields"},
 	httpcache.ChunkExtensionsTooLarge: {413, requestError, "the request's chunk extensions are larger than client.max_chunk_extensions"},
 	httpcache.TooManyFromClient:       {429, requestDenied, "there are more connections from this address than client.max_connections_per_address"},
+	httpcache.RateLimited:             {429, requestDenied, "there were more requests than a limit allows"},
 	httpcache.MethodRefused:           {501, requestDenied, "the method is not offered"},
 	httpcache.UnknownCoding:           {501, requestError, "only the chunked transfer coding is known"},
 	httpcache.UnsupportedVersion:      {505, requestError, "only HTTP/1.0 and HTTP/1.1 are spoken here"},
@@ -81,26 +84,20 @@ func (x *exchange) fail(f *failure) Verdict {
 		return Close
 	}
 	x.own, x.ownType = true, plainText
-	keep := a.status >= 502 && a.status <= 504 && x.mayKeep()
+	keep := (a.status >= 502 && a.status <= 504 || f.reason == httpcache.RateLimited) && x.mayKeep()
 	sentence := a.sentence
 	if parse, ok := errors.AsType[*http1.Error](f.err); ok {
 		sentence = parse.Detail
 	}
-	x.appendError(a, f.reason, sentence, keep)
-	switch {
-	case !x.flush():
-		return Close
-	case keep:
-		return Keep
-	}
-	return Linger
+	x.appendError(a, f, sentence, keep)
+	return x.finish(keep, nil)
 }
 
 // appendError builds an answer of our own: a short text that says which hop made it and why.
-func (x *exchange) appendError(a answer, reason httpcache.Reason, sentence string, keep bool) {
+func (x *exchange) appendError(a answer, f *failure, sentence string, keep bool) {
 	x.status = a.status
 	phrase := phrases[a.status]
-	body := strconv.Itoa(a.status) + " " + phrase + "\nproxyd: " + sentence + " (" + string(reason) + ")\n"
+	body := strconv.Itoa(a.status) + " " + phrase + "\nproxyd: " + sentence + " (" + string(f.reason) + ")\n"
 	out := http1.AppendStatusLine(x.out[:0], a.status, []byte(phrase))
 	out = append(out, "Date: "...)
 	out = append(out, x.engine.dates.at(x.start)...)
@@ -111,8 +108,12 @@ func (x *exchange) appendError(a answer, reason httpcache.Reason, sentence strin
 	out = append(out, "\r\nCache-Control: no-store\r\nProxy-Status: proxyd; error="...)
 	out = append(out, a.proxyType...)
 	out = append(out, `; details="`...)
-	out = append(out, reason...)
+	out = append(out, f.reason...)
 	out = append(out, "\"\r\n"...)
+	if f.wait > 0 { // RFC 9110 section 10.2.3: in whole seconds
+		out = append(out, "Retry-After: "...)
+		out = append(strconv.AppendInt(out, int64((f.wait+time.Second-1)/time.Second), 10), "\r\n"...)
+	}
 	out = append(x.appendConnection(out, keep), "\r\n"...)
 	if string(x.req.Method) != "HEAD" {
 		out = append(out, body...)
@@ -121,16 +122,13 @@ func (x *exchange) appendError(a answer, reason httpcache.Reason, sentence strin
 	x.out = out
 }
 
-var phrases = map[int]string{
-	400: "Bad Request", 408: "Request Timeout", 413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed", 429: "Too Many Requests",
-	431: "Request Header Fields Too Large", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
-	504: "Gateway Timeout", 505: "HTTP Version Not Supported",
-}
-
 // flush sends what was built to the client. When that fails the exchange is over: the reason says so.
-func (x *exchange) flush() bool {
+func (x *exchange) flush() bool { return x.flushWith(nil) }
+
+// flushWith sends more behind what was built.
+func (x *exchange) flushWith(more []byte) bool {
 	x.client.LimitWrite(x.config.Client.WriteTimeout)
-	n, err := x.client.Write(x.out)
+	n, err := x.client.WriteBoth(x.out, more)
 	x.out = x.out[:0]
 	x.bytes += int64(n)
 	if err != nil {

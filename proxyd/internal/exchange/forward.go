@@ -39,16 +39,10 @@ func (x *exchange) answerOptions() Verdict {
 	x.own, x.status, x.reason = true, 200, httpcache.MaxForwards
 	keep := x.mayKeep()
 	out := http1.AppendStatusLine(x.out[:0], x.status, []byte("OK"))
-	out = http1.AppendField(out, []byte("Date"), x.engine.dates.at(x.start))
+	out = http1.AppendField(out, dateName, x.engine.dates.at(x.start))
 	out = append(out, "Content-Length: 0\r\nCache-Control: no-store\r\n"...)
 	x.out = append(x.appendConnection(out, keep), "\r\n"...)
-	switch {
-	case !x.flush():
-		return Close
-	case keep:
-		return Keep
-	}
-	return Linger
+	return x.finish(keep, nil)
 }
 
 // appendConnection says whether the client's connection lives on, where that is not what the client expects anyway.

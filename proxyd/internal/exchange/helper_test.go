@@ -20,9 +20,11 @@ import (
 	"section.internal/contract/config"
 	"section.internal/contract/httpcache"
 	"section.internal/contract/leaktest"
+	"section.internal/contract/policy"
 	"section.internal/proxyd/internal/accesslog"
 	"section.internal/proxyd/internal/downstream"
 	"section.internal/proxyd/internal/exchange"
+	"section.internal/proxyd/internal/limiter"
 	"section.internal/proxyd/internal/socket"
 	"section.internal/proxyd/internal/upstream"
 )
@@ -81,6 +83,7 @@ func start(t testing.TB, change func(*config.Config)) *proxy {
 	t.Helper()
 	before := descriptors(t)
 	c := settings(change)
+	rules := policy.Compile(c)
 	nextHop, listener := listen(t), listen(t)
 	poller, err := socket.NewPoller()
 	if err != nil {
@@ -93,7 +96,8 @@ func start(t testing.TB, change func(*config.Config)) *proxy {
 		t.Fatal(err)
 	}
 	p.engine = &exchange.Engine{
-		NextHop: p.pool, Log: p, Config: func() *config.Config { return c }, Name: "next-hop",
+		NextHop: p.pool, Log: p, Limits: limiter.New(), Name: "next-hop",
+		InForce:  func() (*config.Config, *policy.Policy) { return c, rules },
 		Draining: func() bool { return p.draining.Load() || p.server.Draining() },
 	}
 	p.server = downstream.NewServer(p.engine, func() config.Client { return c.Client }, poller, log)

@@ -20,6 +20,7 @@ type relay struct {
 	limit               int64 // of the body's data; 0: none
 	readWait, writeWait time.Duration
 	head                []http1.Field // of the same message: what its Connection names is no trailer for dst
+	changes             *changes      // of the same head: nor is what rules take away from it
 	maxTrailers         int64
 	maxExtensions       int64 // see http1.Chunks
 
@@ -179,6 +180,10 @@ func (r *relay) runTrailers() bool {
 	}
 	r.received.Store(true)
 	if r.chunked {
+		for i := range fields {
+			f := &fields[i]
+			f.Hop = f.Hop || r.changes.takeAway(f.Name, f.Kind)
+		}
 		r.out = append(r.out, "0\r\n"...)
 		r.out = http1.AppendFields(r.out, fields)
 		r.out = append(r.out, "\r\n"...)

@@ -63,10 +63,15 @@ func (x *exchange) sendFailed(err error) *failure {
 }
 
 // appendRequest builds the head that next-hop gets: what came, in its order and case, without what concerned the client's
-// connection only, and with what concerns next-hop's.
+// connection only, with what rules have made of it, and with what concerns next-hop's.
 func (x *exchange) appendRequest() {
 	r := &x.req
-	out := http1.AppendRequestLine(x.out[:0], r.Method, r.Path)
+	var out []byte
+	if target := x.decision.Target; target != nil {
+		out = http1.AppendNewRequestLine(x.out[:0], r.Method, target)
+	} else {
+		out = http1.AppendRequestLine(x.out[:0], r.Method, r.Path)
+	}
 	hasHost := false
 	for i := range r.Fields {
 		f := &r.Fields[i]
@@ -91,10 +96,11 @@ func (x *exchange) appendRequest() {
 			}
 			continue
 		}
-		if !f.Hop {
+		if !f.Hop && !x.toNextHop.takeAway(f.Name, f.Kind) {
 			out = http1.AppendField(out, f.Name, f.Value)
 		}
 	}
+	out = x.toNextHop.appendTo(out)
 	if !hasHost {
 		host := r.Host
 		if host == nil {
@@ -140,7 +146,7 @@ func newUpload(x *exchange) *upload {
 	return &upload{up: x.up, header: nextHop.HeaderTimeout, relay: relay{
 		src: x.client, dst: x.up.Conn, body: x.req.Body, length: x.req.Length, chunked: x.req.Body == http1.Chunked,
 		limit: client.MaxBodySize, readWait: client.BodyTimeout, writeWait: nextHop.BodyTimeout,
-		head: x.req.Fields, maxTrailers: client.MaxHeaderSize, maxExtensions: client.MaxChunkExtensions,
+		head: x.req.Fields, changes: &x.toNextHop, maxTrailers: client.MaxHeaderSize, maxExtensions: client.MaxChunkExtensions,
 	}}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"section.internal/contract/config"
 	"section.internal/contract/httpcache"
+	"section.internal/contract/policy"
 	"section.internal/proxyd/internal/exchange"
 	"section.internal/proxyd/internal/socket"
 	"section.internal/proxyd/internal/upstream"
@@ -318,7 +319,10 @@ func TestUpload_ThatNextHopDoesNotTakeIsNotReadAsARequest(t *testing.T) {
 	d := &deaf{t: t, poller: poller, addr: nextHop.Addr().(*net.TCPAddr).AddrPort()}
 	c := settings(func(c *config.Config) { c.NextHop.HeaderTimeout = short })
 	log := &proxy{records: make(chan record, 10)}
-	e := &exchange.Engine{NextHop: d, Log: log, Config: func() *config.Config { return c }, Draining: func() bool { return false }}
+	rules := policy.Compile(c)
+	e := &exchange.Engine{
+		NextHop: d, Log: log, InForce: func() (*config.Config, *policy.Policy) { return c, rules }, Draining: func() bool { return false },
+	}
 
 	l := listen(t)
 	listener, err := socket.NewListener(l, poller)

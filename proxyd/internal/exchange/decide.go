@@ -1,0 +1,62 @@
+package exchange
+
+import (
+	"net/netip"
+	"time"
+
+	"section.internal/contract/config"
+	"section.internal/contract/httpcache"
+	"section.internal/contract/policy"
+	"section.internal/proxyd/internal/accesslog"
+	"section.internal/proxyd/internal/http1"
+)
+
+// Limiter counts the requests that limits of rules let through; see limiter.Limiter.
+type Limiter interface {
+	Charge(rule *config.Rule, key []byte, now time.Time) (wait time.Duration)
+}
+
+// fields shows a policy a parsed header section.
+type fields []http1.Field
+
+func (f *fields) Len() int { return len(*f) }
+
+func (f *fields) Field(i int) (name, value []byte) {
+	field := &(*f)[i]
+	return field.Name, field.Value
+}
+
+// decide asks the policy what becomes of the request, and charges the limits that it falls under.
+func (x *exchange) decide() *failure {
+	r := &x.req
+	x.asked = policy.Request{
+		Method: r.Method, Target: r.Path, Host: r.Host, Fields: (*fields)(&r.Fields), Peer: x.client.Remote().Addr(),
+	}
+	d := &x.decision
+	x.policy.Decide(&x.asked, d)
+	x.toNextHop.prepare(d.Request, http1.Kind.InRequests)
+	x.toClient.prepare(d.Response, http1.Kind.InResponses)
+	for i := range d.Charges {
+		c := &d.Charges[i]
+		if wait := x.engine.Limits.Charge(c.Rule, c.Key, x.start); wait > 0 {
+			x.handling, x.rule = httpcache.Synth, c.Rule.Name
+			return &failure{reason: httpcache.RateLimited, wait: wait}
+		}
+	}
+	return nil
+}
+
+// forget lets go of the rules, so that an exchange that waits to be used again keeps no former configuration in memory.
+func (x *exchange) forget() {
+	d := &x.decision
+	clear(d.Matched)
+	clear(d.Charges)
+	clear(d.Request)
+	clear(d.Response)
+	clear(x.made.Fields)
+	d.Matched, d.Charges, d.Request, d.Response = d.Matched[:0], d.Charges[:0], d.Request[:0], d.Response[:0]
+	d.End, d.Client, d.Target = nil, netip.Addr{}, nil
+	x.made = policy.Answer{Fields: x.made.Fields[:0]}
+	x.toNextHop, x.toClient = changes{}, changes{}
+	x.policy, x.asked, x.logged = nil, policy.Request{}, accesslog.Record{}
+}
