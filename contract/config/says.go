@@ -108,6 +108,11 @@ func (k Key) String() string {
 	panic(fmt.Sprintf("BUG: no key is of kind %d", k.Of))
 }
 
+// String says what the limit is, for people.
+func (l *Limit) String() string {
+	return fmt.Sprintf("%d per %s by %s, %d at once", l.Requests, formatDuration(l.Per), l.By, l.Burst)
+}
+
 // conditionKeys holds the keys of a match. Of those that have names below them, the name follows.
 var conditionKeys = map[ConditionKind]string{
 	OfPath: "path", OfPathRegex: "path_regex", OfHost: "host", OfMethod: "method", OfHeader: "header", OfCookie: "cookie",
@@ -128,8 +133,10 @@ func (m Match) parts(below string) []saying {
 			}
 			ps = append(ps, inside...)
 			continue
-		case OfHeader, OfCookie, OfQuery, OfGeo:
+		case OfHeader, OfCookie, OfQuery:
 			key = join(key, c.Name)
+		case OfGeo:
+			key = join(key, strings.ReplaceAll(c.Name, "-", "_"))
 		}
 		ps = append(ps, saying{key, c.value()})
 	}

@@ -40,3 +40,10 @@ func TestSays_IsAllThatTellsRulesApart(t *testing.T) {
 	}}}, "", `match.client = "10.0.0.0/24"`, `match.not.client = ["10.0.0.0/24", "10.0.1.0/24"]`, `match.not.not = {}`)
 	f(Rule{Match: Match{[]Condition{{Kind: OfClient, Clients: networks(9)}}}}, "", `match.client = 9 networks, sha256 f6569e77c286`)
 }
+
+func TestLimit_SaysWhatItIs(t *testing.T) {
+	l := Limit{Requests: 100, Per: 90 * time.Second, Burst: 50, By: Key{Of: ByHost}}
+	if got, want := l.String(), "100 per 1m30s by host, 50 at once"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
