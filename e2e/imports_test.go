@@ -41,7 +41,7 @@ var imports = map[string][]string{
 	"contract/pattern":        {},
 	"contract/template":       {"contract/nearest"},
 	"contract/config":         {"contract/nearest", "contract/pattern", "contract/place", "contract/template", toml},
-	"contract/policy":         {"contract/config", "contract/pattern", "contract/template"},
+	"contract/policy":         {"contract/config", "contract/pattern", "contract/place", "contract/template"},
 	"contract/control/client": {"contract/control", "contract/pidfile", "contract/place", retryable},
 	"contract/deployment":     {"contract/config", "contract/control/client", "contract/hook"},
 

@@ -52,3 +52,6 @@ func valueTokens(text string) (tokens []token) {
 
 // String returns the pattern, with fold in lower case.
 func (v Value) String() string { return v.text }
+
+// Fold says whether the case of ASCII letters makes no difference.
+func (v Value) Fold() bool { return v.glob.fold }
