@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,15 +12,36 @@ import (
 type kind int
 
 const (
-	kindDuration kind = iota // a string in Go's syntax: "1m30s"
-	kindSize                 // a string such as "64KiB", or a whole number of bytes
-	kindCount                // a whole number
-	kindChoice               // one of a few strings
+	kindDuration      kind = iota // a string in Go's syntax: "1m30s"
+	kindSize                      // a string such as "64KiB", or a whole number of bytes
+	kindCount                     // a whole number
+	kindChoice                    // one of a few strings
+	kindSwitch                    // true or false
+	kindTable                     // a table whose keys are known; see table
+	kindText                      // a string; the kinds below are strings of a syntax of their own
+	kindName                      // of a rule or a test
+	kindToken                     // RFC 9110 section 5.6.2
+	kindPath                      // pattern.Path
+	kindRegex                     // RE2
+	kindHost                      // pattern.Host
+	kindMethod                    // a token
+	kindPattern                   // pattern.Value
+	kindCountry                   // pattern.Value of a country's code
+	kindNetwork                   // an address or a network
+	kindAddress                   // an address
+	kindFile                      // below the directory
+	kindField                     // the name of a field
+	kindFieldValue                // without placeholders
+	kindFieldTemplate             // template.FieldValue
+	kindPathTemplate              // template.Path
+	kindLocation                  // template.Location
+	kindBy                        // what requests are told apart by
+	kindURL                       // of a test's request
 )
 
 // key is a row of the table of keys: all there is to know about one key.
 type key struct {
-	name string // table.key
+	name string // table.key; in the tables below [[rule]] and [[test]] without the table
 	kind kind
 	min  int64  // of durations in nanoseconds, of sizes in bytes
 	max  int64  // as min
@@ -27,11 +49,24 @@ type key struct {
 	zero string // what 0 means, where it is a word of its own
 	doc  string // one sentence without a full stop
 
-	choices []string
+	choices []string // of kindChoice
+	only    []int64  // of kindCount, where not all between min and max are taken
 
-	// The field of the key: number of every kind but kindChoice, which has text.
+	many     bool   // a list of such values; one as it stands is the same as a list of one
+	most     int    // how many there may be in the list; 0: any number
+	emptyToo bool   // the list may have none
+	names    string // the value is a table of such values, and this says what their names are: "names of fields"
+	of       string // of kindTable: the name of the table
+	required bool
+	eg       string // an example as it is written in the file
+	without  string // what holds without the key, for the manual, where that is not nothing
+
+	// The field of a key that is not below [[rule]] or [[test]]: list where it is many, otherwise flag of kindSwitch, text of kindChoice
+	// and number of the others.
 	number func(*Config) *int64
 	text   func(*Config) *string
+	flag   func(*Config) *bool
+	list   func(*Config) *[]string
 }
 
 const (
@@ -44,6 +79,13 @@ const (
 // keys is the table of keys, in the order of the manual. A key that is not here does not exist. It is a constant in all but
 // syntax: nobody assigns to it.
 var keys = []key{
+	{name: "enabled", kind: kindSwitch,
+		flag: func(c *Config) *bool { return &c.Enabled },
+		doc:  "whether the rules are applied; false makes a plain reverse proxy"},
+
+	{name: "client.address_from", kind: kindField, many: true, most: 10, emptyToo: true, eg: `"True-Client-IP"`,
+		list: func(c *Config) *[]string { return &c.Client.AddressFrom },
+		doc:  "the request fields that name the client's address: the first that holds one counts, of a list the last element; otherwise, and of `[]`, the connection's"},
 	duration("client.header_timeout", func(c *Config) *time.Duration { return &c.Client.HeaderTimeout },
 		"how long a client may take from the first byte of a request to the end of its header section"),
 	duration("client.body_timeout", func(c *Config) *time.Duration { return &c.Client.BodyTimeout },
@@ -111,18 +153,35 @@ func duration(name string, field func(*Config) *time.Duration, doc string) key {
 	}
 }
 
-// table returns the table of the key.
+// table returns the table of the key; "" for a key at the top of the file.
 func (k key) table() string {
-	table, _, _ := strings.Cut(k.name, ".")
+	table, _, inTable := strings.Cut(k.name, ".")
+	if !inTable {
+		return ""
+	}
 	return table
 }
 
 // value returns the key's value in c as it would be written in the file.
 func (k key) value(c *Config) string {
-	if k.kind == kindChoice {
+	switch {
+	case k.many:
+		return writtenList(*k.list(c))
+	case k.kind == kindSwitch:
+		return strconv.FormatBool(*k.flag(c))
+	case k.kind == kindChoice:
 		return strconv.Quote(*k.text(c))
 	}
 	return k.format(*k.number(c))
+}
+
+// writtenList returns a list of strings as it would be written in the file.
+func writtenList(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = strconv.Quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // format returns a value of a key that has a number as it would be written in the file.
@@ -143,6 +202,8 @@ func (k key) format(n int64) string {
 func (k key) example() string {
 	d := Default()
 	switch {
+	case k.eg != "":
+		return k.eg
 	case k.kind == kindSize && *k.number(&d) == 0:
 		return `"64KiB"`
 	case k.kind == kindCount && *k.number(&d) == 0:
@@ -151,48 +212,77 @@ func (k key) example() string {
 	return k.value(&d)
 }
 
+// kinds holds what a value of a kind is called, with its article, where a message asks for one such as the example.
+var kinds = map[kind]string{
+	kindDuration: "a duration", kindSize: "a size", kindCount: "a whole number", kindText: "a string", kindName: "a name",
+	kindToken: "a word", kindPath: "a path pattern", kindRegex: "a regular expression", kindHost: "a host", kindMethod: "a method",
+	kindPattern: "a pattern", kindCountry: "a country code", kindNetwork: "an address or network", kindAddress: "an address",
+	kindFile: "a file in the directory", kindField: "a field name", kindFieldValue: "a field value",
+	kindFieldTemplate: "a field value", kindPathTemplate: "a path", kindLocation: "a place to go", kindBy: "a key to tell requests apart by",
+	kindURL: "a URL", kindTable: "a table",
+}
+
+// word is what a value of the key is called in the manual.
+func (k key) word() string {
+	switch k.kind {
+	case kindChoice:
+		return "choice"
+	case kindSwitch:
+		return "switch"
+	case kindCount:
+		return "count"
+	}
+	_, word, _ := strings.Cut(kinds[k.kind], " ")
+	return strings.TrimSuffix(word, " in the directory")
+}
+
 // syntax says what a value of the key has to look like.
 func (k key) syntax() string {
 	switch k.kind {
-	case kindDuration:
-		return "a duration such as " + k.example()
-	case kindSize:
-		return "a size such as " + k.example()
-	case kindCount:
-		return "a whole number such as " + k.example()
-	default:
+	case kindChoice:
 		return "one of " + k.accepted()
+	case kindSwitch:
+		return k.accepted()
 	}
+	switch { // the example of a table of values is none of one of them
+	case k.names != "" && k.kind == kindCount:
+		return kinds[k.kind] + ", " + k.accepted()
+	case k.names != "":
+		return kinds[k.kind] + " in quotes"
+	}
+	return kinds[k.kind] + " such as " + k.example()
 }
 
 // accepted says which values of the right syntax are taken.
 func (k key) accepted() string {
-	if k.kind == kindChoice {
-		quoted := make([]string, len(k.choices))
-		for i, choice := range k.choices {
-			quoted[i] = strconv.Quote(choice)
+	switch {
+	case k.kind == kindSwitch:
+		return "true or false"
+	case k.kind == kindChoice:
+		return strings.Trim(writtenList(k.choices), "[]")
+	case k.kind == kindBy:
+		return byForms
+	case k.only != nil:
+		texts := make([]string, len(k.only))
+		for i, n := range k.only {
+			texts[i] = k.format(n)
 		}
-		return strings.Join(quoted, ", ")
-	}
-	if k.zero != "" {
-		to := fmt.Sprintf("%s (%s) to %s", k.format(0), k.zero, k.format(k.max))
-		if k.unit != "" {
-			to += " " + k.unit
-		}
-		return to
-	}
-	if k.kind == kindCount {
-		return fmt.Sprintf("%d to %d %s", k.min, k.max, k.unit)
+		return strings.Join(texts, ", ")
+	case k.zero != "":
+		return strings.TrimSpace(fmt.Sprintf("%s (%s) to %s %s", k.format(0), k.zero, k.format(k.max), k.unit))
+	case k.kind == kindCount:
+		return strings.TrimSpace(fmt.Sprintf("%d to %d %s", k.min, k.max, k.unit))
 	}
 	return k.format(k.min) + " to " + k.format(k.max)
 }
 
-// tables returns the names of all tables, in the order of the manual.
+// tables returns the names of all tables at the top of the file, in the order of the manual; without those of which there are
+// several.
 func tables() []string {
 	var names []string
 	for _, k := range keys {
-		if len(names) == 0 || names[len(names)-1] != k.table() {
-			names = append(names, k.table())
+		if table := k.table(); table != "" && !slices.Contains(names, table) {
+			names = append(names, table)
 		}
 	}
 	return names

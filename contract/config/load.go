@@ -1,9 +1,9 @@
 package config
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 
 	"section.internal/contract/place"
 )
@@ -11,8 +11,21 @@ import (
 // Loaded is a configuration that was read from a directory, and found right.
 type Loaded struct {
 	Config Config
-	Values []Value // of all keys, in the order of the manual
-	Hash   string  // a short fingerprint of what was read; an empty or missing file has one too
+	Values []Value  // of all keys but those of rules and tests, in the order of the manual
+	Files  []string // that the file names, sorted
+	Hash   string   // a short fingerprint of all that was read; an empty or missing file has one too
+}
+
+// Summary says how many rules and tests there are.
+func (l *Loaded) Summary() string {
+	return counted(len(l.Config.Rules), "rule") + ", " + counted(len(l.Config.Tests), "test")
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Value is one effective setting.
@@ -25,28 +38,38 @@ type Value struct {
 // SourceDefault is the Source of a value that the file does not set.
 const SourceDefault = "default"
 
-// Load reads the configuration of a directory. It looks at nothing else: not at the network, not at the clock. A directory or
-// file that does not exist stands for the defaults. The error is of type Problems and holds everything that is wrong.
+// Load reads the configuration of a directory: its file, and the files that that names. It looks at nothing else: not at the network,
+// not at the clock. A directory or file that does not exist stands for the defaults. The error is of type Problems and holds
+// everything that is wrong.
 func Load(dir string) (*Loaded, error) {
-	content, problem := read(dir)
+	root, problem := openDir(dir)
 	if problem != nil {
 		return nil, Problems{*problem}
 	}
-	return load(content)
+	if root == nil {
+		return load(nil, nil)
+	}
+	defer root.Close()
+	content, problem := readIn(root, place.ConfigFileName, maxFile)
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+	return load(content, root)
 }
 
-// load checks the content of the file.
-func load(content []byte) (*Loaded, error) {
+// load checks the content of the file. The files that it names are below root, which is nil when there is no directory.
+func load(content []byte, root *os.Root) (*Loaded, error) {
 	tree, places, problem := parse(content)
 	if problem != nil {
 		return nil, Problems{*problem}
 	}
-	c, sources, problems := check(tree, places)
+	files := newFiles(root)
+	c, sources, problems := check(tree, places, files)
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	sum := sha256.Sum256(content)
-	return &Loaded{Config: c, Values: values(&c, sources), Hash: hex.EncodeToString(sum[:6])}, nil
+	sum := files.hash(content)
+	return &Loaded{Config: c, Values: values(&c, sources), Files: files.names(), Hash: hex.EncodeToString(sum[:6])}, nil
 }
 
 // values lists every key with its value and where that comes from.

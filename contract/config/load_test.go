@@ -43,28 +43,34 @@ func dirWith(t testing.TB, content []byte) string {
 	return dir
 }
 
-// cases calls f with each file of a folder of testdata, of which there are at least a number.
-func cases(t *testing.T, folder string, least int, f func(t *testing.T, name string, content []byte)) {
+// cases calls f with each case of a folder of testdata, of which there are at least a number: a directory that holds proxy.toml and
+// what that names, or a file that is proxy.toml. What is wanted of it stands beside it in name.want.
+func cases(t *testing.T, folder string, least int, f func(t *testing.T, name, dir string)) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.toml"))
-	if err != nil || len(files) < least {
-		t.Fatalf("%d cases in %s, want %d or more (%v)", len(files), folder, least, err)
+	must(t, err)
+	dirs, err := filepath.Glob(filepath.Join("testdata", folder, "*", "proxy.toml"))
+	must(t, err)
+	if n := len(files) + len(dirs); n < least {
+		t.Fatalf("%d cases in %s, want %d or more", n, folder, least)
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(file, ".toml")
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f(t, name, content)
+			must(t, err)
+			f(t, name, dirWith(t, content))
 		})
+	}
+	for _, file := range dirs {
+		name := filepath.Dir(file)
+		t.Run(filepath.Base(name), func(t *testing.T) { f(t, name, name) })
 	}
 }
 
 func TestLoad_NamesEveryMistakeWithItsPlaceAndWhatIsAccepted(t *testing.T) {
-	cases(t, "bad", 100, func(t *testing.T, name string, content []byte) {
-		loaded, err := Load(dirWith(t, content))
+	cases(t, "bad", 150, func(t *testing.T, name, dir string) {
+		loaded, err := Load(dir)
 		if loaded != nil || err == nil {
 			t.Fatalf("taken as %+v", loaded)
 		}
@@ -78,17 +84,77 @@ func TestLoad_NamesEveryMistakeWithItsPlaceAndWhatIsAccepted(t *testing.T) {
 }
 
 func TestLoad_TakesWhatIsRight(t *testing.T) {
-	cases(t, "good", 8, func(t *testing.T, name string, content []byte) {
-		loaded, err := Load(dirWith(t, content))
+	cases(t, "good", 8, func(t *testing.T, name, dir string) {
+		loaded, err := Load(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got strings.Builder
-		for _, v := range loaded.Values {
-			fmt.Fprintf(&got, "%s = %s # %s\n", v.Key, v.Value, v.Source)
-		}
-		golden(t, name+".want", []byte(got.String()))
+		golden(t, name+".want", []byte(described(loaded)))
 	})
+}
+
+// described returns all that a configuration says.
+func described(l *Loaded) string {
+	var b strings.Builder
+	for _, v := range l.Values {
+		fmt.Fprintf(&b, "%s = %s # %s\n", v.Key, v.Value, v.Source)
+	}
+	for i := range l.Config.Rules {
+		r := &l.Config.Rules[i]
+		fmt.Fprintf(&b, "\n[[rule]] # %s\nname = %q\n", r.Place, r.Name)
+		for _, line := range r.Says() {
+			b.WriteString(line + "\n")
+		}
+		for _, c := range r.Match.Conditions {
+			fmt.Fprintf(&b, "# %s: %s\n", c.Place, c.Written)
+		}
+	}
+	for i := range l.Config.Tests {
+		describeTest(&b, &l.Config.Tests[i])
+	}
+	return b.String()
+}
+
+func describeTest(b *strings.Builder, t *Test) {
+	line := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+	line("\n[[test]] # %s\nname = %q", t.Place, t.Name)
+	line("request: %s %s https %v host %s from %s", t.Request.Method, t.Request.Target, t.Request.HTTPS, t.Request.Host, t.Request.Client)
+	for _, f := range t.Request.Fields {
+		line("request: %s: %s", f.Name, f.Value)
+	}
+	line("response: %d", t.Response.Status)
+	for _, f := range t.Response.Fields {
+		line("response: %s: %s", f.Name, f.Value)
+	}
+	expectation := func(what string, value any, at Place) { line("expect: %s %v # %s", what, value, at) }
+	e := t.Expect
+	if e.Status != nil {
+		expectation("status", e.Status.Want, e.Status.Place)
+	}
+	for _, f := range e.Fields {
+		expectation("field", f.Want, f.Place)
+	}
+	for _, name := range e.Absent {
+		expectation("absent", name.Want, name.Place)
+	}
+	if e.Body != nil {
+		expectation("body", e.Body.Want, e.Body.Place)
+	}
+	if e.Rule != nil {
+		expectation("rule", e.Rule.Want, e.Rule.Place)
+	}
+	if u := e.Upstream; u != nil {
+		expectation("upstream", "", u.Place)
+		if u.Path != nil {
+			expectation("upstream path", u.Path.Want, u.Path.Place)
+		}
+		for _, f := range u.Fields {
+			expectation("upstream field", f.Want, f.Place)
+		}
+		for _, name := range u.Absent {
+			expectation("upstream absent", name.Want, name.Place)
+		}
+	}
 }
 
 // wellFormed checks what holds for the problems of every text.
@@ -98,7 +164,7 @@ func wellFormed(t *testing.T, problems Problems) {
 		t.Fatal("an error without a problem")
 	}
 	for i, p := range problems {
-		if p.File != "proxy.toml" || p.Line < 1 || p.Column < 1 {
+		if p.File == "" || p.Line < 1 || p.Column < 1 {
 			t.Errorf("%q has no place", p)
 		}
 		if p.Message == "" || !utf8.ValidString(p.Message) || strings.ContainsFunc(p.Message, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -106,6 +172,14 @@ func wellFormed(t *testing.T, problems Problems) {
 		}
 		if len(p.Message) > 2000 {
 			t.Errorf("a message of %d bytes", len(p.Message))
+		}
+		if i > 0 && p.File != problems[i-1].File {
+			for _, before := range problems[:i] {
+				if before.File == p.File {
+					t.Errorf("%q stands behind problems of another file", p)
+				}
+			}
+			continue
 		}
 		if i > 0 && (p.Line < problems[i-1].Line || p.Line == problems[i-1].Line && p.Column < problems[i-1].Column) {
 			t.Errorf("%q stands before %q", problems[i-1], p)
@@ -122,7 +196,7 @@ func TestLoad_OfCountlessMistakesItNamesAThousandAndCountsTheRest(t *testing.T) 
 	for i := range 20_000 {
 		fmt.Fprintf(&file, "idle_timeou%d = 1\n", i)
 	}
-	_, err := load([]byte(file.String()))
+	_, err := load([]byte(file.String()), nil)
 	problems, _ := err.(Problems)
 	if len(problems) != maxProblems+1 {
 		t.Fatalf("%d problems", len(problems))
@@ -143,12 +217,13 @@ func FuzzLoad(f *testing.F) {
 		if len(content) > 4096 {
 			return // the bounds have tests of their own
 		}
-		loaded, err := load(content)
+		loaded, err := load(content, nil)
 		if err != nil {
 			wellFormed(t, err.(Problems))
 			return
 		}
-		again, err := load([]byte(written(loaded.Values)))
+		loaded.Config.Rules, loaded.Config.Tests = nil, nil // values are those of the other tables
+		again, err := load([]byte(written(loaded.Values)), nil)
 		if err != nil || !reflect.DeepEqual(again.Config, loaded.Config) {
 			t.Errorf("%+v is read again as %+v (%v)", loaded, again, err)
 		}

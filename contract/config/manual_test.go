@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,20 +54,74 @@ func TestManual_TellsTheTruth(t *testing.T) {
 	golden(t, manual, []byte(text))
 }
 
-// tableOfKeys returns the table of keys in Markdown.
+// tableOfKeys returns the tables of keys in Markdown.
 func tableOfKeys() string {
 	var b strings.Builder
 	d := Default()
-	for _, table := range tables() {
-		fmt.Fprintf(&b, "\n### `[%s]`\n\n| key | kind | default | accepted | meaning |\n|---|---|---|---|---|\n", table)
+	heading := func(title, doc string) {
+		fmt.Fprintf(&b, "\n### %s\n\n", title)
+		if doc != "" {
+			fmt.Fprintf(&b, "%s.\n\n", strings.ToUpper(doc[:1])+doc[1:])
+		}
+		b.WriteString("| key | kind | default | accepted | meaning |\n|---|---|---|---|---|\n")
+	}
+	row := func(k key, name, without string) {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", name, manualKind(k), without, manualAccepted(k), k.doc)
+	}
+	for _, table := range append([]string{""}, tables()...) {
+		title := "`[" + table + "]`"
+		if table == "" {
+			title = "At the top of the file"
+		}
+		heading(title, "")
 		for _, k := range keys {
-			if k.table() != table {
-				continue
+			if k.table() == table {
+				row(k, strings.TrimPrefix(k.name, table+"."), "`"+k.value(&d)+"`")
 			}
-			kind := [...]string{kindDuration: "duration", kindSize: "size", kindCount: "count", kindChoice: "choice"}[k.kind]
-			fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %s |\n", strings.TrimPrefix(k.name, table+"."), kind, k.value(&d), k.accepted(), k.doc)
+		}
+	}
+	for _, t := range slices.Concat(nested, tested) {
+		title := "`" + t.name + "`"
+		if t.name == "rule" || t.name == "test" {
+			title = "`[[" + t.name + "]]`"
+		}
+		heading(title, t.doc)
+		for _, k := range t.keys {
+			without := k.without
+			switch {
+			case k.required:
+				without = "required"
+			case without == "":
+				without = "–"
+			case strings.HasPrefix(without, `"`):
+				without = "`" + without + "`"
+			}
+			row(k, k.name, without)
 		}
 	}
 	b.WriteString("\n")
 	return b.String()
+}
+
+func manualKind(k key) string {
+	kind := k.word()
+	switch {
+	case k.kind == kindTable:
+		return fmt.Sprintf("table [`%s`](#%s)", k.of, strings.ReplaceAll(k.of, ".", ""))
+	case k.many && k.names != "":
+		kind += ", or list, by name"
+	case k.many:
+		kind += ", or list"
+	case k.names != "":
+		kind += ", by name"
+	}
+	return kind
+}
+
+func manualAccepted(k key) string {
+	switch k.kind {
+	case kindDuration, kindSize, kindCount, kindChoice, kindSwitch, kindBy:
+		return k.accepted()
+	}
+	return "such as `" + strings.ReplaceAll(k.sample(), "|", `\|`) + "`"
 }

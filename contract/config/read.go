@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,9 +15,9 @@ import (
 // maxFile is how large the file may be. It bounds what a mistake, or somebody's malice, costs who reads it.
 const maxFile = 1 << 20
 
-// read returns the content of the file in a directory, or nil when there is no such directory or file. It never waits: not for
-// the writer of a FIFO, and not for a device.
-func read(dir string) ([]byte, *Problem) {
+// openDir opens a directory, or returns nil when there is no such directory. It never waits: not for the writer of a FIFO, and not
+// for a device.
+func openDir(dir string) (*os.Root, *Problem) {
 	// Opening a FIFO in place of the directory would wait for a writer, so it is looked at first.
 	info, err := os.Stat(dir)
 	switch {
@@ -34,13 +35,12 @@ func read(dir string) ([]byte, *Problem) {
 	if err != nil {
 		return nil, whole(dir, "cannot read the directory: "+reason(err))
 	}
-	defer root.Close()
-	return readIn(root, place.ConfigFileName)
+	return root, nil
 }
 
-// readIn returns the content of a file below root, or nil when there is no such file. Symbolic links are followed as long as they
-// stay below root, since that is how Kubernetes mounts a config map.
-func readIn(root *os.Root, name string) ([]byte, *Problem) {
+// readIn returns the content of a file below root, or nil when there is no such file; the file may have at most a number of bytes. It
+// never waits. Symbolic links are followed as long as they stay below root, since that is how Kubernetes mounts a config map.
+func readIn(root *os.Root, name string, most int64) ([]byte, *Problem) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, cannotOpen(root, name, err)
@@ -53,14 +53,16 @@ func readIn(root *os.Root, name string) ([]byte, *Problem) {
 	case !info.Mode().IsRegular():
 		return nil, whole(name, whatItIs(info.Mode())+": want a regular file")
 	}
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	var buffer bytes.Buffer
+	buffer.Grow(int(min(info.Size(), most)) + bytes.MinRead)
+	n, err := buffer.ReadFrom(io.LimitReader(f, most+1))
 	switch {
 	case err != nil:
 		return nil, whole(name, "cannot read the file: "+reason(err))
-	case len(content) > maxFile:
-		return nil, whole(name, fmt.Sprintf("the file is larger than 1 MiB (%d bytes): want at most %d bytes", max(info.Size(), maxFile+1), maxFile))
+	case n > most:
+		return nil, whole(name, fmt.Sprintf("the file is larger than %d MiB (%d bytes): want at most %d bytes", most>>20, max(info.Size(), n), most))
 	}
-	return content, nil
+	return buffer.Bytes(), nil
 }
 
 // cannotOpen says why a file below root could not be opened; nil when nothing is there.
@@ -69,6 +71,10 @@ func cannotOpen(root *os.Root, name string, err error) *Problem {
 	switch {
 	case errors.Is(lstatErr, fs.ErrNotExist):
 		return nil
+	case errors.Is(lstatErr, syscall.ENOTDIR):
+		return nil
+	case lstatErr != nil && !errors.As(lstatErr, new(syscall.Errno)): // what os.Root refuses has no errno
+		return whole(name, "a directory on the way is a symbolic link that leads out of the directory: put the directory itself here")
 	case lstatErr == nil && info.Mode()&fs.ModeSymlink != 0 && !errors.Is(err, fs.ErrPermission):
 		target, _ := root.Readlink(name)
 		switch {

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// several calls read for each [[name]] of the file.
+func (c *checker) several(name string, value any, read func(n node)) {
+	switch value := value.(type) {
+	case nil:
+	case []map[string]any:
+		for i, element := range value {
+			read(c.node(item(name, i), element))
+		}
+	case []any:
+		if len(value) > 0 {
+			c.complain(c.node(name, value), func(name string, e entry) string {
+				return fmt.Sprintf("%s: want tables alone in it: write [[%s]] above the keys of each", describe(name, value, e), name)
+			})
+		}
+	default:
+		c.complain(c.node(name, value), func(name string, e entry) string {
+			return fmt.Sprintf("%s: want an array of tables: write [[%s]] above the keys of each", describe(name, value, e), name)
+		})
+	}
+}
+
+// rules reads all rules.
+func (c *checker) rules(value any) {
+	c.several("rule", value, func(n node) { c.config.Rules = append(c.config.Rules, c.rule(n)) })
+}
+
+// rule reads one rule.
+func (c *checker) rule(n node) Rule {
+	r := Rule{Place: filePlace(n.entry.key)}
+	var groups []string
+	var request, response *changes
+	var redirect, respond, ended node // ended: what a redirect or a respond keeps from ever being done
+	acts := false
+	c.fields(nestedTable("rule"), n, func(k *key, n node) {
+		acts = acts || k.name != "name" && k.name != "match"
+		switch k.name {
+		case "name":
+			r.Name, r.Place = c.name(k, n, c.ruleNames), filePlace(n.entry.value)
+		case "match":
+			r.Match, groups = c.match(n)
+		case "request":
+			request = c.changes(n, requestSide, groups)
+			r.Request, ended = request.Changes, n
+		case "response":
+			response = c.changes(n, responseSide, groups)
+			r.Response = response.Changes
+		case "rewrite":
+			r.Rewrite, ended = c.rewrite(n, groups), n
+		case "origin":
+			r.Origin, ended = c.token(k, n), n
+			request.mustNot(c, "section-origin", "origin sets it in the same rule")
+		case "split":
+			r.Split, ended = c.split(n), n
+			if r.Split.Name != "" {
+				request.mustNot(c, "X-Split-"+r.Split.Name, "split sets it in the same rule")
+			}
+		case "limit":
+			r.Limit = c.limit(n)
+		case "redirect":
+			r.Redirect, redirect = c.redirect(n, groups), n
+		case "respond":
+			r.Respond, respond = c.respond(n, groups), n
+		default:
+			panic("BUG: nothing reads rule." + k.name)
+		}
+	})
+	if !acts {
+		c.wrongTable(n, "does nothing: want at least one of request, response, rewrite, origin, split, limit, redirect, respond")
+	}
+	c.contradictions(redirect, respond, ended)
+	return r
+}
+
+// contradictions keeps a problem for actions of one rule that exclude each other. A node without a path is not there.
+func (c *checker) contradictions(redirect, respond, ended node) {
+	if redirect.path != "" && respond.path != "" {
+		at := redirect
+		if before(redirect.entry.key, respond.entry.key) {
+			at = respond
+		}
+		c.wrongTable(at, "contradicts the rule's other answer: redirect and respond both end it; keep one of them")
+	}
+	if ends := redirect; ended.path != "" && (redirect.path != "" || respond.path != "") {
+		if ends.path == "" {
+			ends = respond
+		}
+		c.wrongTable(ended, fmt.Sprintf("is never done: %s answers, and next-hop is not asked; remove one of them, or make it another rule", ends.label()))
+	}
+}
+
+func before(a, b position) bool { return a.line < b.line || a.line == b.line && a.column < b.column }
+
+// name reads the name of a rule or a test, of which each has another.
+func (c *checker) name(k *key, n node, taken map[string]position) string {
+	s, ok := c.text(k, n)
+	if !ok {
+		return ""
+	}
+	for i, r := range s {
+		if !unicode.IsPrint(r) {
+			c.wrongInside(n, i, fmt.Sprintf("%q cannot stand in a name: want 1 to %d printable characters", r, maxName))
+			return ""
+		}
+	}
+	if s == "" {
+		c.wrong(n, "empty: want "+k.syntax())
+		return ""
+	}
+	if characters := utf8.RuneCountInString(s); characters > maxName {
+		c.wrong(n, fmt.Sprintf("a name of %d characters: want 1 to %d printable characters", characters, maxName))
+		return ""
+	}
+	c.unique(n, s, taken)
+	return s
+}
+
+// unique keeps a problem for a name that is taken, and takes it otherwise.
+func (c *checker) unique(n node, name string, taken map[string]position) {
+	if first, twice := taken[name]; twice {
+		c.wrong(n, fmt.Sprintf("the name is taken in line %d: give it another", first.line))
+		return
+	}
+	taken[name] = n.entry.value
+}
