@@ -58,7 +58,16 @@ func (d Dirs) Flags(settings ...place.Setting) []string {
 // WriteConfig replaces proxy.toml.
 func (d Dirs) WriteConfig(tb testing.TB, text string) {
 	tb.Helper()
-	path := place.ConfigFile(d.Config)
+	d.WriteFile(tb, place.ConfigFileName, text)
+}
+
+// WriteFile replaces a file of the config directory, or a directory below it.
+func (d Dirs) WriteFile(tb testing.TB, name, text string) {
+	tb.Helper()
+	path := filepath.Join(d.Config, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		tb.Fatal(err)
+	}
 	if err := os.WriteFile(path+".new", []byte(text), 0o644); err != nil {
 		tb.Fatal(err)
 	}
@@ -69,12 +78,13 @@ func (d Dirs) WriteConfig(tb testing.TB, text string) {
 
 // Options says how to start proxyd.
 type Options struct {
-	NextHop string   // HOST:PORT
-	Dirs    *Dirs    // nil: fresh ones
-	Listen  string   // empty: a free loopback port
-	Config  string   // the text of proxy.toml; empty: no file is written
-	Flags   []string // further flags
-	UID     int      // not 0, and the test runs as root: proxyd runs as this user
+	NextHop string            // HOST:PORT
+	Dirs    *Dirs             // nil: fresh ones
+	Listen  string            // empty: a free loopback port
+	Config  string            // the text of proxy.toml; empty: no file is written
+	Files   map[string]string // what else is written into the config directory, by name
+	Flags   []string          // further flags
+	UID     int               // not 0, and the test runs as root: proxyd runs as this user
 }
 
 // Proxyd is a running proxyd.
@@ -111,6 +121,9 @@ func (b *Bench) Launch(tb testing.TB, o Options) *Proxyd {
 	}
 	if o.Config != "" {
 		o.Dirs.WriteConfig(tb, o.Config)
+	}
+	for name, text := range o.Files {
+		o.Dirs.WriteFile(tb, name, text)
 	}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"

@@ -7,24 +7,28 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"section.internal/contract/place"
 )
 
 // Scenario is one parsed file.
 type Scenario struct {
-	Config       string   // the text of proxy.toml
-	Flags        []string // further flags of proxyd
-	OriginAbsent bool     // nothing listens where next-hop should be
+	Directory    string            // below testdata, whose files are in the config directory when proxyd starts; empty: none
+	Files        map[string]string // of the config directory, when proxyd starts
+	Flags        []string          // further flags of proxyd
+	OriginAbsent bool              // nothing listens where next-hop should be
 	Steps        []Step
 }
 
 // Step is one thing that happens, or must have happened.
 type Step struct {
 	Line int
-	Who  string // client, origin, proxyd, log
+	Who  string // client, origin, proxyd, log, config, deploy
 	Conn int    // which of the client's or origin's connections, from 1
 	Verb Verb
 
-	Bytes  []byte            // Says
+	Bytes  []byte            // Says, Becomes
+	File   string            // Becomes: its name
 	Want   []Piece           // MustSee
 	Status int               // MustSeeError
 	Reason string            // MustSeeError
@@ -49,11 +53,13 @@ const (
 	Resets       Verb = "resets"
 	Gets         Verb = "gets"
 	MustHave     Verb = "must have"
+	Becomes      Verb = "becomes" // a file of the config directory has another text
+	Applies      Verb = "applies"
 )
 
 // Parse reads a scenario. Errors start with the line's number.
 func Parse(text string) (*Scenario, error) {
-	s := &Scenario{}
+	s := &Scenario{Files: map[string]string{}}
 	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
 		line, number := strings.TrimRight(lines[i], " \t"), i+1
@@ -81,10 +87,21 @@ func (s *Scenario) parseStep(number int, line string, block []string) (err error
 	step := Step{Line: number}
 	rest, isFlags := strings.CutPrefix(line, "flags ")
 	m := connStep.FindStringSubmatch(line)
-	takesBlock := line == "config"
+	file, isFile := strings.CutPrefix(line, "file ")
+	if line == "config" {
+		file, isFile = place.ConfigFileName, true
+	}
+	directory, isDirectory := strings.CutPrefix(line, "directory ")
+	takesBlock := isFile
 	switch {
-	case line == "config":
-		s.Config = strings.Join(block, "\n") + "\n"
+	case isFile && len(s.Steps) == 0:
+		s.Files[file] = strings.Join(block, "\n") + "\n"
+	case isFile:
+		step.Who, step.Verb, step.File, step.Bytes = "config", Becomes, file, []byte(strings.Join(block, "\n")+"\n")
+	case isDirectory:
+		s.Directory = directory
+	case line == "deploy applies":
+		step.Who, step.Verb = "deploy", Applies
 	case isFlags:
 		s.Flags = append(s.Flags, strings.Fields(rest)...)
 	case line == "origin is absent":
@@ -122,7 +139,7 @@ func (s *Scenario) parseStep(number int, line string, block []string) (err error
 		return fmt.Errorf("unknown step %q", line)
 	}
 	if takesBlock != (len(block) > 0) {
-		return fmt.Errorf("step %q: a block of lines that start with \"|\" belongs to config, says and must see, and only to them", line)
+		return fmt.Errorf("step %q: a block of lines that start with \"|\" belongs to config, file, says and must see, and only to them", line)
 	}
 	if step.Verb != "" {
 		s.Steps = append(s.Steps, step)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"mime"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"section.internal/contract/place"
 	"section.internal/e2e/proxydtest"
 )
 
@@ -32,10 +34,13 @@ func RunFile(tb testing.TB, bench *proxydtest.Bench, path string) {
 	if err != nil {
 		tb.Fatalf("%s:%v", path, err)
 	}
-	r := &run{tb: tb, path: path, clients: map[int]*conn{}, origins: map[int]*conn{}}
+	r := &run{tb: tb, bench: bench, path: path, clients: map[int]*conn{}, origins: map[int]*conn{}}
 	r.listen(s.OriginAbsent)
+	if s.Directory != "" {
+		s.addFiles(tb, filepath.Join(filepath.Dir(path), s.Directory))
+	}
 	r.proxyd = bench.Start(tb, proxydtest.Options{
-		NextHop: r.nextHop, Config: s.Config, Flags: append([]string{"--drain-timeout", "5s"}, s.Flags...),
+		NextHop: r.nextHop, Files: s.Files, Flags: append([]string{"--drain-timeout", "5s"}, s.Flags...),
 	})
 	defer r.close()
 	var logged []Step
@@ -56,9 +61,32 @@ func RunFile(tb testing.TB, bench *proxydtest.Bench, path string) {
 	r.checkLog(logged)
 }
 
+// addFiles adds the files below a directory, but for those that the scenario has a text for.
+func (s *Scenario) addFiles(tb testing.TB, dir string) {
+	tb.Helper()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if _, own := s.Files[name]; !own {
+			s.Files[name] = string(text)
+		}
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // run is one running scenario.
 type run struct {
 	tb       testing.TB
+	bench    *proxydtest.Bench
 	path     string
 	proxyd   *proxydtest.Proxyd
 	nextHop  string
@@ -82,7 +110,14 @@ func (r *run) listen(absent bool) {
 }
 
 func (r *run) do(s Step) error {
-	if s.Verb == Gets {
+	switch s.Verb {
+	case Becomes:
+		r.proxyd.WriteFile(r.tb, s.File, string(s.Bytes))
+		return nil
+	case Applies:
+		r.bench.Silent(r.tb, "deploy", r.proxyd.Flags(place.ConfigDir, place.RunDir)...)
+		return nil
+	case Gets:
 		r.proxyd.Signal(map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1}[s.Signal])
 		return nil
 	}

@@ -21,6 +21,7 @@ func TestScenario(t *testing.T) {
 		t.Fatalf("no scenarios: %v", err)
 	}
 	bench.Binary(t, "proxyd") // so that no scenario waits for the build
+	bench.Binary(t, "deploy")
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
 			t.Parallel()
@@ -49,6 +50,8 @@ func TestParse_MistakesAreRefusedWithTheirLine(t *testing.T) {
 	f("client must see error 400\n", "want STATUS REASON")
 	f("proxyd gets KILL\n", "want TERM, HUP or USR1")
 	f("client closes\nlog must have status\n", "2: log fields")
+	f("file lists/office.txt\nclient closes\n", "1: step")
+	f("deploy applies\n| a\n", "1: step")
 }
 
 func TestParse_ABlockIsBytes(t *testing.T) {
