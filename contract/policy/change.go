@@ -39,38 +39,33 @@ func Replaced(changes []Change, name []byte) bool {
 
 // change is a change that a rule wants, compiled.
 type change struct {
-	kind  ChangeKind
-	name  string
+	made  Change             // without value where that is not literal
 	id    int32              // of the name, from 0
-	value []byte             // of a literal
-	text  *template.Template // nil: value is it
+	text  *template.Template // of a value that is not literal
 	split *config.Split      // the value is one of its variants
 }
 
-// compileChanges brings changes into the order in which they are made. Changed numbers the names.
-func compileChanges(c *config.Changes, changed map[string]int32) (list []change) {
-	for _, name := range c.Remove {
-		list = append(list, change{kind: Remove, name: name, id: changedID(name, changed)})
-	}
-	field := func(kind ChangeKind, f config.Field) {
+// compileChanges brings the changes that a rule wants into the order in which they are made. Changed numbers the names.
+func compileChanges(r *config.Rule, c *config.Changes, changed map[string]int32) (list []change) {
+	add := func(kind ChangeKind, f config.Field) {
+		of := change{made: Change{kind, f.Name, nil, r}, id: changedID(f.Name, changed)}
 		if text, ok := f.Value.Literal(); ok {
-			list = append(list, literalChange(f.Name, text, changed))
-			list[len(list)-1].kind = kind
+			of.made.Value = []byte(text)
 		} else {
-			list = append(list, change{kind: kind, name: f.Name, id: changedID(f.Name, changed), text: f.Value})
+			of.text = f.Value
 		}
+		list = append(list, of)
+	}
+	for _, name := range c.Remove {
+		list = append(list, change{made: Change{Remove, name, nil, r}, id: changedID(name, changed)})
 	}
 	for _, f := range c.Set {
-		field(Set, f)
+		add(Set, f)
 	}
 	for _, f := range c.Add {
-		field(Add, f)
+		add(Add, f)
 	}
 	return list
-}
-
-func literalChange(name, value string, changed map[string]int32) change {
-	return change{kind: Set, name: name, id: changedID(name, changed), value: []byte(value)}
 }
 
 func changedID(name string, changed map[string]int32) int32 {
@@ -107,34 +102,44 @@ func (v *view) note(list []Change, of []changeOf, c *change, r *rule) []Change {
 	if state.stamp != v.stamp {
 		*state = changeOf{stamp: v.stamp, base: -1}
 	}
-	wanted := Change{c.kind, c.name, c.value, r.Rule}
-	switch {
-	case c.split != nil:
-		key := v.key(r.split)
-		start := len(v.buffer)
-		v.buffer = append(v.buffer, Variant(c.split, key)...)
-		wanted.Value = v.kept(start)
-	case c.text != nil:
-		wanted.Value = v.text(c.text)
-	}
-	if c.kind == Add {
+	if c.made.Kind == Add {
 		state.adds = true
-		return append(list, wanted)
+		return v.appended(list, c, r)
 	}
 	if state.adds {
 		state.adds = false
 		for i := range list {
-			if list[i].Kind == Add && sameNames(list[i].Name, c.name) {
+			if list[i].Kind == Add && sameNames(list[i].Name, c.made.Name) {
 				list[i].Kind, v.dropped = dropped, true
 			}
 		}
 	}
-	if state.base >= 0 {
-		list[state.base] = wanted
+	if base := state.base; base >= 0 {
+		v.appended(list[:base], c, r) // in its place
 		return list
 	}
 	state.base = int32(len(list))
-	return append(list, wanted)
+	return v.appended(list, c, r)
+}
+
+// appended appends a change with its value.
+func (v *view) appended(list []Change, c *change, r *rule) []Change {
+	list = append(list, c.made)
+	if c.text != nil || c.split != nil {
+		v.valueOf(&list[len(list)-1], c, r)
+	}
+	return list
+}
+
+func (v *view) valueOf(made *Change, c *change, r *rule) {
+	if c.text != nil {
+		made.Value = v.text(c.text)
+		return
+	}
+	key := v.key(r.split)
+	start := len(v.buffer)
+	v.buffer = append(v.buffer, Variant(c.split, key)...)
+	made.Value = v.kept(start)
 }
 
 // withoutDropped returns list without the changes that have given way.

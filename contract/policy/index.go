@@ -7,6 +7,8 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"section.internal/contract/config"
 )
@@ -121,11 +123,12 @@ func regexPrefix(re *regexp.Regexp) string {
 	}
 	var prefix strings.Builder
 	for _, sub := range parsed.Sub[1:] {
-		if sub.Op != syntax.OpLiteral || sub.Flags&syntax.FoldCase != 0 {
+		if sub.Op != syntax.OpLiteral {
 			break
 		}
 		for _, r := range sub.Rune {
-			if r == '\uFFFD' { // which stands for any broken byte as well
+			folded := sub.Flags&syntax.FoldCase != 0 && unicode.SimpleFold(r) != r
+			if folded || r == utf8.RuneError { // which stands for any broken byte as well
 				return prefix.String()
 			}
 			prefix.WriteRune(r)

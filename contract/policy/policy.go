@@ -75,15 +75,16 @@ func Compile(c *config.Config) *Policy {
 
 func (p *Policy) compile(r *config.Rule, changed map[string]int32) rule {
 	c := rule{Rule: r, match: p.names.compileMatch(&r.Match)}
-	c.request = compileChanges(&r.Request, changed)
+	c.request = compileChanges(r, &r.Request, changed)
 	if r.Origin != "" {
-		c.request = append(c.request, literalChange("section-origin", r.Origin, changed))
+		c.request = append(c.request, change{made: Change{Set, "section-origin", []byte(r.Origin), r}, id: changedID("section-origin", changed)})
 	}
 	if r.Split != nil {
 		c.split = p.names.compileKey(r.Split.By)
-		c.request = append(c.request, change{kind: Set, name: "X-Split-" + r.Split.Name, id: changedID("X-Split-"+r.Split.Name, changed), split: r.Split})
+		name := "X-Split-" + r.Split.Name
+		c.request = append(c.request, change{made: Change{Set, name, nil, r}, id: changedID(name, changed), split: r.Split})
 	}
-	c.response = compileChanges(&r.Response, changed)
+	c.response = compileChanges(r, &r.Response, changed)
 	if r.Limit != nil {
 		c.limit = p.names.compileKey(r.Limit.By)
 	}
