@@ -43,7 +43,7 @@ var imports = map[string][]string{
 	"contract/config":         {"contract/nearest", "contract/pattern", "contract/place", "contract/template", toml},
 	"contract/policy":         {"contract/config", "contract/pattern", "contract/place", "contract/template"},
 	"contract/control/client": {"contract/control", "contract/pidfile", "contract/place", retryable},
-	"contract/deployment":     {"contract/config", "contract/control/client", "contract/hook"},
+	"contract/deployment":     {"contract/config", "contract/control/client", "contract/hook", "contract/policy"},
 
 	// proxyd. accesslog and upstream do not know each other; only exchange knows both, and only main knows all.
 	"proxyd/internal/socket":     {sys},
@@ -62,7 +62,7 @@ var imports = map[string][]string{
 	},
 
 	// The tools behind the hooks, and the one for people.
-	"validator":  {"contract/command", "contract/config", "contract/hook", "contract/place", cli},
+	"validator":  {"contract/command", "contract/config", "contract/hook", "contract/place", "contract/policy", cli},
 	"deploy":     {"contract/command", "contract/deployment", "contract/place", cli},
 	"logrotator": {"contract/command", "contract/config", "contract/hook", "contract/pidfile", "contract/place", cli, sys},
 	"msghandler": {

@@ -11,6 +11,7 @@ import (
 	"section.internal/contract/config"
 	"section.internal/contract/control/client"
 	"section.internal/contract/hook"
+	"section.internal/contract/policy"
 )
 
 // attempts is how often the directory is checked and applied anew when it changes in between.
@@ -24,7 +25,8 @@ type Deployment struct {
 }
 
 // Apply returns nil when the directory is valid and the running proxyd has applied it, or when none runs: one that starts later
-// reads the directory itself. A directory that is not valid is a *hook.Plain with the problems, and proxyd is not asked.
+// reads the directory itself. A directory that is not valid, or whose tests fail, is a *hook.Plain with the problems, and proxyd is
+// not asked.
 func (d Deployment) Apply(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
@@ -33,6 +35,9 @@ func (d Deployment) Apply(ctx context.Context) error {
 		loaded, err := config.Load(d.ConfigDir)
 		if err != nil {
 			return &hook.Plain{Err: err}
+		}
+		if problems := policy.Test(&loaded.Config); len(problems) > 0 {
+			return &hook.Plain{Err: problems}
 		}
 		generation, err := proxyd.Reload(ctx)
 		switch {

@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -65,17 +66,23 @@ func TestApply_WithoutAProxydOnlyChecks(t *testing.T) {
 }
 
 func TestApply_AnInvalidDirectoryNeverReachesProxyd(t *testing.T) {
-	d, _ := scene(t)
-	write(t, d.ConfigDir, "[client]\nnonsense = 1\n\n[log]\nlevel = 7\n")
-	controltest.Serve(t, d.RunDir, func(w http.ResponseWriter, r *http.Request) {
-		t.Errorf("proxyd was asked: %s %s", r.Method, r.URL)
-	})
-	err := d.Apply(t.Context())
-	var plain *hook.Plain
-	var problems config.Problems
-	if !errors.As(err, &plain) || !errors.As(err, &problems) || len(problems) != 2 {
-		t.Errorf("%v, want both problems, plain", err)
+	f := func(text string) {
+		t.Helper()
+		d, _ := scene(t)
+		write(t, d.ConfigDir, text)
+		controltest.Serve(t, d.RunDir, func(w http.ResponseWriter, r *http.Request) {
+			t.Errorf("proxyd was asked: %s %s", r.Method, r.URL)
+		})
+		err := d.Apply(t.Context())
+		var plain *hook.Plain
+		var problems config.Problems
+		if !errors.As(err, &plain) || !errors.As(err, &problems) || len(problems) != 2 {
+			t.Errorf("%v, want both problems, plain", err)
+		}
 	}
+	f("[client]\nnonsense = 1\n\n[log]\nlevel = 7\n")
+	const test = "[[test]]\nname = %q\nrequest = { url = \"http://a/\" }\nexpect = { status = 404 }\n" // of a response with 200
+	f(fmt.Sprintf(test, "a") + fmt.Sprintf(test, "b"))
 }
 
 // A directory that changes between the check and the reload is checked again: what proxyd has applied must have been checked.
