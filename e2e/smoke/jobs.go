@@ -22,7 +22,7 @@ type job struct {
 // The tools in an order in which each finds what it needs: proxyd goes first and then runs for the others.
 var jobs = []job{
 	{"proxyd", proxydCarries, "carried a request to an origin and its answer back"},
-	{"validator", validatorJudges, "took a valid configuration in silence and refused a wrong one with the reason"},
+	{"validator", validatorJudges, "took a valid configuration in silence, refused a wrong one and a failing test with the reason, and explained a request"},
 	{"deploy", deployApplies, "had the running proxyd apply a changed configuration"},
 	{"logrotator", logrotatorRotates, "rotated the access log of the running proxyd"},
 	{"msghandler", msghandlerDelivers, "delivered a message, and refused an unknown one"},
@@ -46,7 +46,28 @@ func validatorJudges(s *scene) error {
 	if err := s.config("[client]\nmax_heder_size = \"32KiB\"\n"); err != nil {
 		return err
 	}
-	return s.refused("max_heder_size", "validator")
+	if err := s.refused("max_heder_size", "validator"); err != nil {
+		return err
+	}
+	const rule = "[[rule]]\nname = \"old\"\nmatch = { path = \"/old/**\" }\nredirect = { to = \"/new\" }\n" +
+		"[[test]]\nname = \"it moves\"\nrequest = { url = \"http://www.example.com/old/a\" }\nexpect = { status = %d }\n"
+	if err := s.config(fmt.Sprintf(rule, http.StatusMovedPermanently)); err != nil {
+		return err
+	}
+	if err := s.refused("it moves", "validator"); err != nil {
+		return err
+	}
+	if err := s.config(fmt.Sprintf(rule, http.StatusFound)); err != nil {
+		return err
+	}
+	if err := s.silent("validator"); err != nil {
+		return err
+	}
+	told, err := s.tool("validator", "--explain", "http://www.example.com/old/a")
+	if err == nil && !strings.Contains(told, "Location: /new") {
+		err = fmt.Errorf("--explain does not tell of the redirect:\n%s", told)
+	}
+	return err
 }
 
 func deployApplies(s *scene) error {
