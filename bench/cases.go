@@ -1,5 +1,7 @@
 package main
 
+import "section.internal/bench/internal/origin"
+
 // unit is how a figure is shown.
 type unit struct {
 	name   string
@@ -12,6 +14,7 @@ var (
 	milliseconds = unit{"ms", 1e-3, 2}
 	kibibytes    = unit{"KiB", 1 << 10, 1}
 	megabytes    = unit{"MiB", 1 << 20, 1}
+	times        = unit{"times", 1, 2}
 )
 
 // benchCase is one thing that is measured, of each server.
@@ -19,6 +22,7 @@ type benchCase struct {
 	name, title string
 	unit        unit
 	bodies      bool    // larger than what goes with a head
+	alone       bool    // measured of proxyd alone
 	ratio       float64 // the goal: at most so many times the best peer's figure; 0: the goal is most
 	most        float64 // the goal: at most so much
 	measure     measurement
@@ -29,19 +33,27 @@ func cases() []*benchCase {
 	return []*benchCase{
 		{
 			name: "pass-1k-64", title: "CPU time, 1 KiB passed on, 64 connections", unit: microseconds, ratio: 0.95,
-			measure: cpuPerRequest("/1k", 64),
+			measure: cpuPerRequest(passOn, "/1k", 64),
 		},
 		{
 			name: "pass-1k-8", title: "CPU time, 1 KiB passed on, 8 connections", unit: microseconds, ratio: 1.05,
-			measure: cpuPerRequest("/1k", 8),
+			measure: cpuPerRequest(passOn, "/1k", 8),
 		},
 		{
 			name: "pass-100k-32", title: "CPU time, 100 KiB passed on, 32 connections", unit: microseconds, bodies: true, ratio: 0.65,
-			measure: cpuPerRequest("/100k", 32),
+			measure: cpuPerRequest(passOn, "/100k", 32),
 		},
 		{
 			name: "pass-10m-8", title: "CPU time, 10 MiB passed on, 8 connections", unit: milliseconds, bodies: true, ratio: 0.45,
-			measure: cpuPerRequest("/10m", 8),
+			measure: cpuPerRequest(passOn, "/10m", 8),
+		},
+		{
+			name: "respond-1k", title: "CPU time, 1 KiB answered by a rule, or from a peer's cache, 64 connections", unit: microseconds, ratio: 0.65,
+			measure: cpuPerRequest(answer, origin.Storable, 64),
+		},
+		{
+			name: "rules-10", title: "CPU time, 1 KiB passed on with ten rules that change headers, by that without, 64 connections", unit: times,
+			alone: true, most: 1.1, measure: besideItself(rewrite, "/1k", 64),
 		},
 		{
 			name: "idle", title: "memory of an idle connection", unit: kibibytes, most: 4 << 10,
@@ -66,4 +78,6 @@ func caseNames() (names []string) {
 }
 
 // of says whether the case is measured of a server.
-func (c *benchCase) of(s *server) bool { return c.bodies || !s.tuned }
+func (c *benchCase) of(s *server) bool {
+	return (c.bodies || !s.tuned) && (!c.alone || s.name == "proxyd")
+}

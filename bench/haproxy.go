@@ -24,11 +24,13 @@ defaults
 	timeout client 300s
 	timeout server 300s
 	timeout http-keep-alive 300s
+%[7]s
 frontend clients
 	bind %[3]s
 	maxconn %[1]d
 	default_backend origin
 backend origin
+	%[8]s
 	server origin %[4]s pool-max-conn 256
 `
 
@@ -36,6 +38,12 @@ backend origin
 const (
 	haproxyPipes  = "tune.pipesize 1048576"
 	haproxySplice = "option splice-response"
+)
+
+// haproxyCache has HAProxy answer from a cache in memory.
+const (
+	haproxyCache = "cache answers\n\ttotal-max-size 16\n\tmax-age 3600"
+	haproxyStore = "http-request cache-use answers\n\thttp-response cache-store answers"
 )
 
 func haproxyServer() *server { return haproxyWith("haproxy", "HAProxy", "", "") }
@@ -51,8 +59,12 @@ func haproxyWith(name, title, global, defaults string) *server {
 	return &server{
 		name: name, title: title, program: "haproxy", version: []string{"-v"}, pkg: "haproxy",
 		configure: func(p *placement) ([]part, error) {
+			cache, store := "", ""
+			if p.task == answer {
+				cache, store = haproxyCache, haproxyStore
+			}
 			file, err := p.write("haproxy.cfg", fmt.Sprintf(haproxyConfig, p.connections, p.descriptors, p.listen, p.origin,
-				global, defaults))
+				global, defaults, cache, store))
 			if err != nil {
 				return nil, err
 			}

@@ -44,7 +44,7 @@ func openLab(o options) (_ *lab, err error) {
 func (l *lab) close() { os.RemoveAll(l.dir) }
 
 // between starts a server between the two sides of the traffic. Whoever gets an instance ends both.
-func (l *lab) between(ctx context.Context, t traffic, s *server) (*instance, error) {
+func (l *lab) between(ctx context.Context, t traffic, s *server, task task) (*instance, error) {
 	behind, err := t.begin(ctx)
 	if err != nil {
 		t.kill()
@@ -52,7 +52,7 @@ func (l *lab) between(ctx context.Context, t traffic, s *server) (*instance, err
 	}
 	l.instances++
 	i, err := launch(ctx, s, &placement{
-		program: l.programs[s], dir: filepath.Join(l.dir, fmt.Sprintf("%s-%d", s.name, l.instances)), origin: behind,
+		task: task, program: l.programs[s], dir: filepath.Join(l.dir, fmt.Sprintf("%s-%d", s.name, l.instances)), origin: behind,
 		connections: l.connections(), descriptors: l.descriptors(),
 	}, l.serverCore)
 	if err != nil {
@@ -102,12 +102,15 @@ func (l *lab) look(ctx context.Context, i *instance) (k look, err error) {
 }
 
 // since returns the CPU time of the server between two looks, between which so many requests were answered. It refuses a
-// server that did not do for them what it should: ask the origin, and log.
+// server that did not do for them what it should: ask the origin, or not, and log.
 func (k look) since(before look, requests int, i *instance) (time.Duration, error) {
 	if !proc.SameProcesses(before.tree, k.tree) {
 		return 0, fmt.Errorf("%s had other processes before than after: %v, %v", i.server.title, before.tree, k.tree)
 	}
-	if asked := k.answered - before.answered; asked < requests {
+	switch asked := k.answered - before.answered; {
+	case i.task == answer && asked > 0:
+		return 0, fmt.Errorf("%s asked the origin %d times for %d requests: want none passed on", i.server.title, asked, requests)
+	case i.task != answer && asked < requests:
 		return 0, fmt.Errorf("%s asked the origin %d times for %d requests: want each passed on", i.server.title, asked, requests)
 	}
 	lines, err := countLines(i.server.accessLog(i.dir), before.logged)

@@ -20,15 +20,41 @@ type figure struct {
 type measurement func(ctx context.Context, l *lab, s *server) (figure, error)
 
 // cpuPerRequest measures the CPU time of the server's processes, user and system, divided by the requests.
-func cpuPerRequest(path string, connections int) measurement {
+func cpuPerRequest(task task, path string, connections int) measurement {
 	return func(ctx context.Context, l *lab, s *server) (figure, error) {
-		u, err := l.underLoad(ctx, s, load.Plan{
+		u, err := l.underLoad(ctx, s, task, load.Plan{
 			Target: load.Target{Path: path}, Connections: connections, Warmup: l.warmup, Duration: l.duration,
 		})
 		if err != nil {
 			return figure{}, err
 		}
-		return figure{u.cpu.Seconds() / float64(u.Requests), u.String()}, nil
+		return figure{u.perRequest(), u.String()}, nil
+	}
+}
+
+// besideItself measures the CPU time of a request in a server with a task by how much it takes to pass it on. What comes first comes
+// last as well, so that a machine that slows down slows both.
+func besideItself(task task, path string, connections int) measurement {
+	return func(ctx context.Context, l *lab, s *server) (figure, error) {
+		var with, without float64
+		for _, mine := range [...]bool{false, true, true, false} {
+			now := passOn
+			if mine {
+				now = task
+			}
+			u, err := l.underLoad(ctx, s, now, load.Plan{
+				Target: load.Target{Path: path}, Connections: connections, Warmup: l.warmup, Duration: l.duration,
+			})
+			if err != nil {
+				return figure{}, err
+			}
+			if mine {
+				with += u.perRequest() / 2
+			} else {
+				without += u.perRequest() / 2
+			}
+		}
+		return figure{with / without, fmt.Sprintf("%s beside %s", show(with, microseconds), show(without, microseconds))}, nil
 	}
 }
 
@@ -41,7 +67,7 @@ func latency(ctx context.Context, l *lab, s *server) (figure, error) {
 		}
 		l.rate = best / 2
 	}
-	u, err := l.underLoad(ctx, s, load.Plan{
+	u, err := l.underLoad(ctx, s, passOn, load.Plan{
 		Target: load.Target{Path: "/1k"}, Connections: 64, Warmup: l.warmup, Duration: l.duration, Rate: l.rate,
 	})
 	if err != nil {
@@ -57,7 +83,7 @@ func (l *lab) saturation(ctx context.Context) (best float64, err error) {
 		if l.programs[s] == "" || s.tuned {
 			continue
 		}
-		u, err := l.underLoad(ctx, s, load.Plan{
+		u, err := l.underLoad(ctx, s, passOn, load.Plan{
 			Target: load.Target{Path: "/1k"}, Connections: 64, Warmup: l.warmup, Duration: l.duration,
 		})
 		if err != nil {
@@ -78,6 +104,8 @@ type usage struct {
 	cpu time.Duration // of the server's processes
 }
 
+func (u usage) perRequest() float64 { return u.cpu.Seconds() / float64(u.Requests) }
+
 func (u usage) perSecond() float64 { return float64(u.Requests) / u.Elapsed.Seconds() }
 
 // String says how busy either side was: the server should be what limits a closed loop.
@@ -91,10 +119,10 @@ func (u usage) String() string {
 }
 
 // underLoad starts a server, puts it under load, and ends it. Everything about it must have been right.
-func (l *lab) underLoad(ctx context.Context, s *server, plan load.Plan) (u usage, err error) {
+func (l *lab) underLoad(ctx context.Context, s *server, task task, plan load.Plan) (u usage, err error) {
 	plan.Target.Length = len(origin.Body(plan.Target.Path))
 	t := l.traffic(plan)
-	i, err := l.between(ctx, t, s)
+	i, err := l.between(ctx, t, s, task)
 	if err != nil {
 		return u, err
 	}

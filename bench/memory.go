@@ -16,7 +16,7 @@ func idleConnection(ctx context.Context, l *lab, s *server) (figure, error) {
 	g := &generator{lab: l, plan: load.Plan{
 		Target: load.Target{Path: "/1k", Length: len(origin.Body("/1k"))}, Connections: l.idle, Warmup: l.warmup, Hold: true,
 	}}
-	i, err := l.between(ctx, g, s)
+	i, err := l.between(ctx, g, s, passOn)
 	if err != nil {
 		return figure{}, err
 	}
@@ -48,7 +48,7 @@ func idleConnection(ctx context.Context, l *lab, s *server) (figure, error) {
 // atRest measures the resident memory of a server that has answered one request.
 func atRest(ctx context.Context, l *lab, s *server) (figure, error) {
 	g := &generator{lab: l, plan: load.Plan{Target: load.Target{Path: "/1k"}}} // only its origin is used
-	i, err := l.between(ctx, g, s)
+	i, err := l.between(ctx, g, s, passOn)
 	if err != nil {
 		return figure{}, err
 	}

@@ -26,6 +26,7 @@ http {
 	fastcgi_temp_path %[3]s/tmp;
 	uwsgi_temp_path %[3]s/tmp;
 	scgi_temp_path %[3]s/tmp;
+	%[8]s
 	tcp_nodelay on;
 	keepalive_timeout 300s;
 	keepalive_requests 1000000000;
@@ -48,6 +49,12 @@ http {
 	}
 }
 `
+
+// nginxCache has nginx answer from a cache, whose files are in the memory where all its files are.
+const (
+	nginxCachePath = "proxy_cache_path %s/cache keys_zone=answers:1m;"
+	nginxCache     = "proxy_cache answers;"
+)
 
 // nginxBuffers makes large bodies cheaper for nginx than its default of eight buffers of a page.
 const nginxBuffers = "proxy_buffers 16 64k; proxy_busy_buffers_size 512k;"
@@ -74,8 +81,12 @@ func nginxWith(name, title, more string) *server {
 				}
 				who = "user " + me.Username + ";"
 			}
+			more, cachePath := more, ""
+			if p.task == answer {
+				more, cachePath = nginxCache, fmt.Sprintf(nginxCachePath, p.dir)
+			}
 			file, err := p.write("nginx.conf", fmt.Sprintf(nginxConfig, who, p.descriptors, p.dir, p.connections,
-				p.origin, p.listen, more))
+				p.origin, p.listen, more, cachePath))
 			if err != nil {
 				return nil, err
 			}

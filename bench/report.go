@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,7 +132,7 @@ func (c *benchCase) goal() string {
 	if c.ratio > 0 {
 		return fmt.Sprintf("≤ %.2f of the best peer", c.ratio)
 	}
-	return fmt.Sprintf("≤ %.0f %s", c.most/c.unit.size, c.unit.name)
+	return fmt.Sprintf("≤ %s %s", strconv.FormatFloat(c.most/c.unit.size, 'f', -1, 64), c.unit.name)
 }
 
 // show returns a figure with its unit.

@@ -16,7 +16,7 @@ import (
 )
 
 // server is one of those that are measured: how it is found, configured and started. Each has one worker, keeps connections
-// open on both sides, logs each request into a file, and passes everything on.
+// open on both sides, logs each request into a file, and does its task.
 type server struct {
 	name    string // on the command line
 	title   string // in the table
@@ -30,6 +30,15 @@ type server struct {
 	accessLog func(dir string) string
 }
 
+// task is what a server is set up for.
+type task int
+
+const (
+	passOn  task = iota // pass everything on
+	answer              // answer for origin.Storable without asking the origin: from a cache, or by a rule
+	rewrite             // pass everything on, with ten rules that change headers; proxyd's alone
+)
+
 // part is one process of a server.
 type part struct {
 	name string
@@ -38,6 +47,7 @@ type part struct {
 
 // placement is where a server is to run.
 type placement struct {
+	task           task
 	program        string // the path of the program
 	dir            string // for all that it writes, empty
 	listen, origin netip.AddrPort
@@ -106,6 +116,7 @@ func describe(path string, args ...string) string {
 // instance is a server that runs.
 type instance struct {
 	server       *server
+	task         task
 	addr, origin netip.AddrPort
 	dir          string
 	parts        []*process
@@ -124,7 +135,7 @@ func launch(ctx context.Context, s *server, p *placement, core int) (_ *instance
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{server: s, addr: p.listen, origin: p.origin, dir: p.dir}
+	i := &instance{server: s, task: p.task, addr: p.listen, origin: p.origin, dir: p.dir}
 	for _, part := range parts {
 		started, err := start(p.dir, core, part.name, part.argv, nil, nil)
 		if err != nil {

@@ -2,14 +2,17 @@ package main
 
 import "fmt"
 
-// Varnish passes everything on. Its threads start few and grow with the load; its queue for a thread is long enough that the
-// growing loses no connection. Its log is in shared memory, and varnishncsa, which counts as a part of it, writes the file.
+// Varnish passes everything on, or does what it does by default, which is to cache. Its threads start few and grow with the load; its
+// queue for a thread is long enough that the growing loses no connection. Its log is in shared memory, and varnishncsa, which counts as
+// a part of it, writes the file.
 const varnishVCL = `vcl 4.1;
 backend origin {
 	.host = "%s";
 	.port = "%d";
 }
-sub vcl_recv {
+`
+
+const varnishPass = `sub vcl_recv {
 	return (pass);
 }
 `
@@ -22,7 +25,11 @@ func varnishServer() *server {
 			if err != nil {
 				return nil, err
 			}
-			vcl, err := p.write("bench.vcl", fmt.Sprintf(varnishVCL, p.origin.Addr(), p.origin.Port()))
+			text := fmt.Sprintf(varnishVCL, p.origin.Addr(), p.origin.Port())
+			if p.task != answer {
+				text += varnishPass
+			}
+			vcl, err := p.write("bench.vcl", text)
 			if err != nil {
 				return nil, err
 			}

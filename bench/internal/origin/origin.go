@@ -11,7 +11,10 @@ import (
 )
 
 // The sizes of the bodies, by the path that asks for them.
-var sizes = map[string]int{"/1k": 1 << 10, "/100k": 100 << 10, "/10m": 10 << 20}
+var sizes = map[string]int{"/1k": 1 << 10, "/100k": 100 << 10, "/10m": 10 << 20, Storable: 1 << 10}
+
+// Storable is the path of the one response that a cache may store, for an hour.
+const Storable = "/storable-1k"
 
 // CountPath answers with the number of responses that have been begun until then, this one apart, in decimal digits.
 const CountPath = "/count"
@@ -30,9 +33,9 @@ func Body(path string) []byte {
 }
 
 // response is head and body; the head has the fields that a response of a usual origin has.
-func response(body []byte) []byte {
+func response(body []byte, cacheControl string) []byte {
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nDate: Mon, 03 Nov 2025 10:00:00 GMT\r\nContent-Type: application/octet-stream\r\n"+
-		"Content-Length: %d\r\nLast-Modified: Sun, 02 Nov 2025 10:00:00 GMT\r\nCache-Control: private\r\n\r\n", len(body))
+		"Content-Length: %d\r\nLast-Modified: Sun, 02 Nov 2025 10:00:00 GMT\r\nCache-Control: %s\r\n\r\n", len(body), cacheControl)
 	return append([]byte(head), body...)
 }
 
@@ -59,7 +62,11 @@ type client struct {
 func Listen(poller *epoll.Poller) (*Origin, netip.AddrPort, error) {
 	o := &Origin{poller: poller, responses: map[string][]byte{}}
 	for path := range sizes {
-		o.responses[path] = response(Body(path))
+		cacheControl := "private"
+		if path == Storable {
+			cacheControl = "public, max-age=3600"
+		}
+		o.responses[path] = response(Body(path), cacheControl)
 	}
 	var addr netip.AddrPort
 	var err error
@@ -154,7 +161,7 @@ func (o *Origin) serve(c *client) error {
 // response returns what answers a request, and counts it.
 func (o *Origin) response(path []byte) []byte {
 	if string(path) == CountPath {
-		return response(fmt.Append(nil, o.answered))
+		return response(fmt.Append(nil, o.answered), "no-store")
 	}
 	o.answered++
 	return o.responses[string(path)]
