@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"section.internal/contract/config"
 )
 
 // steady returns what carries one request through a proxy whose connections are there already, with a next-hop that answers
 // with the response. Neither side of the test allocates.
-func steady(t testing.TB, request, response string, answer int) (once func()) {
-	p := start(t, nil)
+func steady(t testing.TB, change func(*config.Config), request, response string, answer int) (once func()) {
+	p := start(t, change)
 	p.silent.Store(true)
 	request, response = request+"\r\n", "HTTP/1.1 200 OK\r\nDate: now\r\n"+response
 	served := make(chan struct{})
@@ -70,7 +72,7 @@ func sizedResponse(n int) (response string, answer int) {
 // The path that every request takes must not feed the garbage collector.
 func TestExchange_SteadyPathAllocatesNothing(t *testing.T) {
 	response, answer := sizedResponse(1 << 10)
-	once := steady(t, browser, response, answer)
+	once := steady(t, nil, browser, response, answer)
 	const runs = 500
 	if allocs := testing.AllocsPerRun(runs, once); allocs > allowedAllocs {
 		t.Errorf("%v allocations a request; want at most %v", allocs, allowedAllocs)
@@ -82,7 +84,7 @@ func BenchmarkExchange_Pass100KiB(b *testing.B) { benchmark(b, 100<<10) }
 
 func benchmark(b *testing.B, size int) {
 	response, answer := sizedResponse(size)
-	once := steady(b, browser, response, answer)
+	once := steady(b, nil, browser, response, answer)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	for b.Loop() {

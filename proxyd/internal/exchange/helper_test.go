@@ -53,14 +53,16 @@ type proxy struct {
 // record is what the access log got, with texts of its own.
 type record struct {
 	accesslog.Record
-	line, host string
+	line, host, contentType, tag string
 }
 
 func (p *proxy) Append(r *accesslog.Record) {
 	if p.silent.Load() {
 		return
 	}
-	own := record{Record: *r, line: string(r.Request), host: string(r.Host)}
+	own := record{
+		Record: *r, line: string(r.Request), host: string(r.Host), contentType: string(r.ContentType), tag: string(r.Tag),
+	}
 	select {
 	case p.records <- own:
 	default:
