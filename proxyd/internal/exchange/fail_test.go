@@ -122,7 +122,9 @@ func TestFail_SaysWhatTheClientDidAndEndsTheConnection(t *testing.T) {
 		line          string // in the access log
 	}{
 		{"no HTTP", "hello\r\n\r\n", nil, 400, "http_request_error", httpcache.BadRequestLine, "hello"},
-		{"a bare LF", "GET / HTTP/1.1\nHost: a\r\n", nil, 400, "http_request_error", httpcache.BadField, "GET / HTTP/1.1"},
+		{"TLS", "\x16\x03\x01\x02\x00", nil, 400, "http_request_error", httpcache.BadRequestLine, "\x16\x03\x01\x02\x00"},
+		{"a bare LF", "GET / HTTP/1.1\nHost: a\r\n", nil, 400, "http_request_error", httpcache.BadRequestLine, "GET / HTTP/1.1"},
+		{"a bare LF in a field", "GET / HTTP/1.1\r\nHost: a\n", nil, 400, "http_request_error", httpcache.BadField, "GET / HTTP/1.1"},
 		{"two lengths", sized(1) + "Transfer-Encoding: chunked\r\n\r\nx", nil, 400, "http_request_error", httpcache.BadFraming, "PUT /x HTTP/1.1"},
 		{"no host", "GET / HTTP/1.1\r\n\r\n", nil, 400, "http_request_error", httpcache.BadHost, "GET / HTTP/1.1"},
 		{"an expectation", put + "Expect: magic\r\n\r\n", nil, 417, "http_request_error", httpcache.UnknownExpectation, "PUT /x HTTP/1.1"},

@@ -27,7 +27,7 @@ func (x *exchange) receive() *failure {
 			}
 		}
 		var err error
-		if end, err = http1.HeadEnd(b, from); err != nil {
+		if end, err = http1.RequestHeadEnd(b, from); err != nil {
 			x.keepLine(b)
 			return refused(err)
 		}

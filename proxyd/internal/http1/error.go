@@ -13,6 +13,7 @@ func (e *Error) Error() string { return e.Detail }
 var (
 	errBareLF           = &Error{httpcache.BadField, "a line ends in LF without CR"}
 	errRequestLine      = &Error{httpcache.BadRequestLine, "the request line is not METHOD SP TARGET SP HTTP/1.x"}
+	errLineEnd          = &Error{httpcache.BadRequestLine, "the request line ends in LF without CR"}
 	errMethod           = &Error{httpcache.BadRequestLine, "the method is not a token"}
 	errTarget           = &Error{httpcache.BadRequestLine, "the request target has a byte that must be percent-encoded"}
 	errTargetForm       = &Error{httpcache.BadRequestLine, "the request target is neither a path nor an http or https URI"}

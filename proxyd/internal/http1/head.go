@@ -41,6 +41,20 @@ func HeadEnd(b []byte, from int) (end int, err error) {
 	}
 }
 
+// RequestHeadEnd is HeadEnd for a request, without the empty lines before it. A start that no more bytes can make a request line of
+// is an error as soon as it is seen: who speaks TLS to us says something that may have no line at all, and waits for an answer.
+func RequestHeadEnd(b []byte, from int) (end int, err error) {
+	if len(b) > 0 && classes[b[0]]&tokenByte == 0 && (b[0] != '\r' || len(b) > 1) {
+		return 0, errMethod
+	}
+	if end, err = HeadEnd(b, from); err != nil {
+		if lf := bytes.IndexByte(b, '\n'); b[lf-1] != '\r' { // lf is not 0: an LF is no token
+			err = errLineEnd
+		}
+	}
+	return end, err
+}
+
 // LineEnded says whether the first line of b is complete.
 func LineEnded(b []byte) bool { return bytes.IndexByte(b, '\n') >= 0 }
 

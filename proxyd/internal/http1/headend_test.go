@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 )
 
@@ -86,6 +87,35 @@ func TestHeadEnd_IsTheFirstEmptyLineInPiecesOfAnySize(t *testing.T) {
 func TestHeadEnd_BareLFIsRefusedAsSoonAsItIsSeen(t *testing.T) {
 	if _, err := HeadEnd([]byte("GET / HTTP/1.1\n"), 14); err != error(errBareLF) {
 		t.Errorf("got %v, want %v", err, errBareLF)
+	}
+}
+
+func TestRequestHeadEnd_WhatIsNoRequestLineIsRefusedAsSoonAsItIsSeen(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want error
+	}{
+		{"", nil},
+		{"\r", nil}, // half an empty line
+		{"G", nil},
+		{"GET / HTTP/1.1\r\nHost", nil},
+		{"GET / HTTP/1.1\r\nHost: a\n", errBareLF},
+		{"GET / HTTP/1.1\n", errLineEnd},
+		{"G\n", errLineEnd},
+		{"\n", errMethod},
+		{"\r\r", errMethod},
+		{"\rG", errMethod},
+		{" G", errMethod},
+		{"\x16\x03\x01\x02\x00", errMethod}, // a TLS hello
+		{"\x80", errMethod},                 // one of SSL 2
+	} {
+		if end, err := RequestHeadEnd([]byte(c.in), 0); end != 0 || !errors.Is(err, c.want) {
+			t.Errorf("%q: got %d, %v, want %v", c.in, end, err, c.want)
+		}
+	}
+	in := []byte("GET / HTTP/1.1\r\n\r\nG")
+	if end, err := RequestHeadEnd(in, 17); end != len(in)-1 || err != nil {
+		t.Errorf("%q: got %d, %v", in, end, err)
 	}
 }
 
