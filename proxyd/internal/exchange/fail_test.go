@@ -160,6 +160,33 @@ func TestFail_ClientThatGoesAwayWithinTheHeadIsOnlyLogged(t *testing.T) {
 	p.wantReason(httpcache.ClientClosed, 0)
 }
 
+// Some clients send an empty line behind a body.
+func TestFail_EmptyLinesWithoutARequestAreNoRequest(t *testing.T) {
+	p := start(t, func(c *config.Config) { c.Client.HeaderTimeout, c.Client.IdleTimeout = short, patience })
+	for _, last := range []string{"\r\n", "\r\n\r\n\r\n", "\r", "\r\n\r"} {
+		c := p.client()
+		c.say(last)
+		if last[len(last)-1] == '\n' {
+			p.settled()
+			c.CloseWrite()
+		}
+		c.ended() // half an empty line for client.header_timeout, without an answer
+	}
+	c, nextHop := p.reused()
+	c.say("\r\n")
+	passes(c, nextHop)
+	p.record()
+	c.say("\r\n")
+	c.CloseWrite()
+	c.ended()
+	if n := len(p.records); n > 0 {
+		t.Errorf("%d lines were logged for no request", n)
+	}
+	if n := p.engine.Requests.Load(); n != 2 {
+		t.Errorf("%d requests were counted, want 2", n)
+	}
+}
+
 func TestRefuse_AnswersWhoIsOneTooMany(t *testing.T) {
 	p := start(t, func(c *config.Config) { c.Client.MaxConnections = 1 })
 	busy := p.client()
