@@ -47,6 +47,7 @@ func (x *exchange) awaitHead() *failure {
 		if err := http1.ParseResponse(x.respHead, string(x.req.Method) == "HEAD", &x.resp); err != nil {
 			return x.badResponse(err)
 		}
+		x.unsafe = x.unsafe || x.resp.Unsafe
 		switch {
 		case x.resp.Status >= 200:
 			x.headAfter = time.Since(x.start)

@@ -34,7 +34,7 @@ func (x *exchange) deliver() Verdict {
 		return x.cutOff(&body)
 	}
 	uploaded := x.endUpload()
-	if r.KeepAlive && uploaded && len(x.up.Buffered()) == 0 {
+	if r.KeepAlive && !x.unsafe && uploaded && len(x.up.Buffered()) == 0 {
 		x.engine.NextHop.Put(x.up)
 	} else {
 		x.engine.NextHop.Discard(x.up)

@@ -83,6 +83,7 @@ type exchange struct {
 	failed    bool   // not as the client or next-hop wanted
 	probed    bool   // the client was sent something to see whether it is still there
 	closing   bool   // Connection: close was sent to the client
+	unsafe    bool   // next-hop's connection may carry bytes that belong to no response
 	nothing   bool   // no byte of a request came, only empty lines
 
 	logged accesslog.Record // here, so that it is not allocated for each request

@@ -298,6 +298,7 @@ type Response struct {
 	KeepAlive bool  // next-hop lets the connection live on
 	Upgrade   bool  // Connection: upgrade
 	HasDate   bool
+	Unsafe    bool // has no body by its status, but fields that speak of one: what follows may be anything
 }
 
 // ParseResponse parses head, which HeadEnd has found complete, into r. headRequest says that the request's method was HEAD, so
@@ -328,6 +329,7 @@ func ParseResponse(head []byte, headRequest bool, r *Response) error {
 			}
 			if r.Status < 200 || r.Status == 204 {
 				field.Hop = true // RFC 9110 section 8.6: not in 1xx and 204
+				r.Unsafe = f.chunked || f.length > 0
 			}
 		case Date:
 			r.HasDate = true

@@ -129,3 +129,22 @@ func TestParseResponse_NoFramingFieldWithInterimAnd204(t *testing.T) {
 		t.Errorf("304: forwarded %q with body %d, want neither", got, r.Body)
 	}
 }
+
+func TestParseResponse_LengthWhereNoBodyCanBeIsNotTrusted(t *testing.T) {
+	for _, c := range []struct {
+		want bool
+		in   []byte
+	}{
+		{true, head("HTTP/1.1 204 No Content", "Content-Length: 5")},
+		{true, head("HTTP/1.1 204 No Content", "Transfer-Encoding: chunked")},
+		{true, head("HTTP/1.1 103 Early Hints", "Content-Length: 5")},
+		{false, head("HTTP/1.1 204 No Content")},
+		{false, head("HTTP/1.1 204 No Content", "Content-Length: 0")}, // common, and no two can differ on what follows
+		{false, head("HTTP/1.1 304 Not Modified", "Content-Length: 5")},
+		{false, head("HTTP/1.1 200 OK", "Content-Length: 5")},
+	} {
+		if r := parseResponse(t, c.in, false); r.Unsafe != c.want {
+			t.Errorf("%q: unsafe: %v, want %v", c.in, r.Unsafe, c.want)
+		}
+	}
+}
