@@ -148,3 +148,27 @@ func TestParseResponse_LengthWhereNoBodyCanBeIsNotTrusted(t *testing.T) {
 		}
 	}
 }
+
+func TestSwitches_OnlyToWhatTheRequestOffered(t *testing.T) {
+	asked := parseRequest(t, head("GET / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: websocket, a/1", "Upgrade: b"))
+	for _, c := range []struct {
+		want    bool
+		request *Request
+		in      []byte
+	}{
+		{true, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: WebSocket")},
+		{true, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: a/1, b")},
+		{true, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: a/1", "Upgrade: b")},
+		{false, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: a/2")},
+		{false, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: websocket, h2c")},
+		{false, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: websocket", "Upgrade: c")},
+		{false, asked, head("HTTP/1.1 101 x", "Connection: upgrade")},
+		{false, asked, head("HTTP/1.1 101 x", "Upgrade: websocket")},
+		{false, asked, head("HTTP/1.1 200 x", "Connection: upgrade", "Upgrade: websocket")},
+		{false, parseRequest(t, head("GET / HTTP/1.1", "Host: a", "Upgrade: websocket")), head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: websocket")},
+	} {
+		if got := parseResponse(t, c.in, false).Switches(c.request); got != c.want {
+			t.Errorf("%q: switches: %v, want %v", c.in, got, c.want)
+		}
+	}
+}
