@@ -21,6 +21,7 @@ var (
 	errMethodRefused    = &Error{httpcache.MethodRefused, "CONNECT and TRACE are not offered"}
 	errStatusLine       = &Error{httpcache.NextHopBadResponse, "the status line is not HTTP/1.x SP STATUS SP REASON"}
 	errNoColon          = &Error{httpcache.BadField, "a field line has no colon"}
+	errFold             = &Error{httpcache.BadField, "a field line begins with white space (line folding)"} // RFC 9112 section 5.2
 	errFieldName        = &Error{httpcache.BadField, "a field name is not a token directly before the colon"}
 	errFieldValue       = &Error{httpcache.BadField, "a field value has a control byte"}
 	errTooManyFields    = &Error{httpcache.TooManyFields, "there are more field lines than are taken"}
