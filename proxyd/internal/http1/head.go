@@ -455,6 +455,9 @@ func (f *framing) add(field *Field, minor int) error {
 			return errLengthInvalid
 		default:
 			f.hasLength, f.length = true, n
+			for len(field.Value) > 1 && field.Value[0] == '0' {
+				field.Value = field.Value[1:] // who reads it next might take it for octal
+			}
 			return nil
 		}
 	}
