@@ -109,8 +109,14 @@ const maxLoggedLine = 1 << 10
 func readHead(c *socket.Conn, limit int64) (end int, err error) {
 	for from := 0; ; {
 		b := c.Buffered()
-		if end, err = http1.HeadEnd(b, from); end > 0 || err != nil {
-			return end, err
+		if end, err = http1.HeadEnd(b, from); err != nil {
+			return 0, err
+		}
+		if int64(end) > limit { // it came in one read
+			return 0, socket.ErrFull
+		}
+		if end > 0 {
+			return end, nil
 		}
 		from = len(b)
 		if err = c.Fill(int(limit)); err != nil {
