@@ -34,6 +34,7 @@ type Verdict int
 // The verdicts.
 const (
 	Keep   Verdict = iota // the next request may come
+	Wait                  // the same, but no request has come, only empty lines
 	Close                 // everything was said
 	Linger                // the client may still be sending; it should see the answer before the connection is reset
 	Reset                 // the answer was to end with the connection and was cut off, which the client must notice
@@ -151,7 +152,7 @@ func (x *exchange) end() {
 func (x *exchange) run() Verdict {
 	switch f := x.receive(); {
 	case x.nothing && f == nil:
-		return Keep
+		return Wait
 	case x.nothing:
 		return Close
 	case f != nil:
