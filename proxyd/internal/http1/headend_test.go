@@ -136,3 +136,35 @@ func FuzzHeadEnd(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRequestHeadEnd holds that nothing is refused early which would not be refused as a whole, and nothing taken that HeadEnd
+// refuses.
+func FuzzRequestHeadEnd(f *testing.F) {
+	for _, c := range headEnds {
+		f.Add([]byte(c.in))
+	}
+	for _, start := range []string{"\r", "\rG", "\x16\x03\x01", "G\n", " G / HTTP/1.1\r\n\r\n", "G\tT / HTTP/1.1\r\n\r\n"} {
+		f.Add([]byte(start))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if bytes.HasPrefix(b, []byte("\r\n")) {
+			return // an empty line, which the caller has taken away
+		}
+		end, err := RequestHeadEnd(b, 0)
+		plainEnd, plainErr := HeadEnd(b, 0)
+		switch {
+		case err == nil && (end != plainEnd || plainErr != nil):
+			t.Fatalf("%q: got %d; HeadEnd says %d, %v", b, end, plainEnd, plainErr)
+		case err == nil || plainErr != nil:
+		case plainEnd > 0:
+			if ParseRequest(b[:plainEnd], 1000, new(Request)) == nil {
+				t.Fatalf("%q is refused early, and is a request", b)
+			}
+		default: // there is more to come: it must not help
+			whole := append(bytes.Clone(b), " / HTTP/1.1\r\nHost: a\r\n\r\n"...)
+			if end, err := HeadEnd(whole, 0); err == nil && ParseRequest(whole[:end], 1000, new(Request)) == nil {
+				t.Fatalf("%q is refused early, and is the start of a request", b)
+			}
+		}
+	})
+}
