@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 
@@ -114,7 +115,7 @@ func (x *exchange) appendError(a answer, reason httpcache.Reason, sentence strin
 	out = append(out, reason...)
 	out = append(out, "\"\r\n"...)
 	out = append(x.appendConnection(out, keep), "\r\n"...)
-	if string(x.req.Method) != "HEAD" {
+	if !bytes.HasPrefix(x.req.Line, []byte("HEAD ")) { // of a request that is refused there may be no more than the line
 		out = append(out, body...)
 		x.bodyBytes = int64(len(body))
 	}

@@ -39,6 +39,29 @@ func wantError(t *testing.T, c *peer, status int, errorType string, reason httpc
 	}
 }
 
+func TestFail_HEADHasNoBodyHoweverLittleOfTheRequestWasGood(t *testing.T) {
+	for request, status := range map[string]int{
+		"HEAD / HTTP/1.1\nHost: a\n\n":                                       400,
+		"HEAD / HTTP/1.1\r\nno colon\r\n\r\n":                                400,
+		"HEAD /\x7f HTTP/1.1\r\nHost: a\r\n\r\n":                             400,
+		"HEAD / HTTP/2.0\r\nHost: a\r\n\r\n":                                 505,
+		"HEAD / HTTP/1.1\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n": 431,
+		"HEAD /" + strings.Repeat("x", 100<<10):                              414,
+	} {
+		p := start(t, nil)
+		c := p.client()
+		wait := meanwhile(t, func() { c.Write([]byte(request)) })
+		if head := c.head(); !strings.HasPrefix(head, fmt.Sprintf("HTTP/1.1 %d ", status)) {
+			t.Errorf("%.60q: %s", request, head)
+		}
+		c.ended()
+		wait()
+		if r := p.record(); r.BodyBytes != 0 {
+			t.Errorf("%.60q: a body of %d bytes is logged", request, r.BodyBytes)
+		}
+	}
+}
+
 func TestFail_SaysWhatNextHopDidAndKeepsTheClient(t *testing.T) {
 	for _, c := range []struct {
 		name, response string
