@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -22,6 +23,25 @@ func TestClientAddress_IsTheOneThatTheEdgeSaw(t *testing.T) {
 	f("192.0.2.1, 192.0.2.2", "", "")
 	f("", "", "")
 	f("", ",", "")
+}
+
+// FuzzClientAddress: whatever a client writes before what the edge has written, the address is the edge's, or none.
+func FuzzClientAddress(f *testing.F) {
+	f.Add("", "192.0.2.9, ", "192.0.2.1")
+	f.Add("nonsense", "", "2001:db8::1")
+	f.Add("192.0.2.1, 192.0.2.2", "x,,\t", " fe80::1%lo ")
+	f.Add("::ffff:192.0.2.1", "1.2.3.4,", "1.2.3")
+	f.Fuzz(func(t *testing.T, trueClient, client, edge string) {
+		edge = strings.ReplaceAll(edge, ",", "")
+		want, wantErr := netip.ParseAddr(strings.Trim(trueClient, " \t"))
+		if wantErr != nil {
+			want, wantErr = netip.ParseAddr(strings.Trim(edge, " \t"))
+		}
+		got, ok := clientAddress([]byte(trueClient), []byte(client+","+edge))
+		if ok && (wantErr != nil || got != want.WithZone("")) || !ok && wantErr == nil && want.Zone() == "" {
+			t.Errorf("True-Client-IP %q, X-Forwarded-For %q: %v, %v; netip says %v, %v", trueClient, client+","+edge, got, ok, want, wantErr)
+		}
+	})
 }
 
 func FuzzParseAddr(f *testing.F) {
