@@ -93,11 +93,21 @@ bench: build ## proxyd beside nginx, HAProxy and Varnish, 25 minutes; BENCH='--r
 bench-setup: ## install what make bench compares with from Debian's packages, as root; otherwise say what is missing
 	@bench/setup.sh
 
+# It goes on after a failure, so that one run over an hour tells of all. A failing input is written below testdata/fuzz of its
+# package, where each later go test runs it: it is added with the fix. Without -fuzzminimizetime up to a minute goes into making
+# smaller what is merely new.
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZ_TIME (20s)
-	@for package in $$(go list $(UNITS)); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+fuzz: ## every fuzz target for FUZZ_TIME (20s); names at the end which failed, and the files with the inputs
+	@failed=; \
+	for package in $$(go list $(UNITS)); do \
+		listed=$$(go test -list '^Fuzz' $$package) || { echo "$$listed"; failed="$$failed $$package"; }; \
+		for target in $$(echo "$$listed" | grep '^Fuzz'); do \
 			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$package || exit 1; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 5s $$package || failed="$$failed $$package:$$target"; \
 		done; \
-	done
+	done; \
+	if [ -n "$$failed" ]; then \
+		printf '\nfailed:\n'; printf '  %s\n' $$failed; \
+		echo 'inputs (none: one of the seeds fails, see above):'; git ls-files --others '*/testdata/fuzz/*' | sed 's/^/  /'; \
+		exit 1; \
+	fi
