@@ -134,7 +134,7 @@ func TestLogLevel_ABodyThatIsNotOneIsRefused(t *testing.T) {
 	f.SetLogLevel = func(level string) error { panic("BUG: reached with " + level) }
 	runDir, _ := listen(t, f)
 	for _, body := range []string{
-		"", "debug", "7", `{"level":7}`, `{"level":"debug"`, `{"level":"debug"}{}`, `{"lvl":"debug"}`,
+		"", "debug", "7", `{"level":7}`, `{"level":"debug"`, `{"level":"debug"}{}`, `{"level":"debug"}}`, `{"level":"debug"}]`, `{"lvl":"debug"}`,
 		`{"level":"` + strings.Repeat("x", maxRequestBody) + `"}`,
 	} {
 		status, _, text := ask(t, runDir, "PUT", control.LogLevelPath, body)
