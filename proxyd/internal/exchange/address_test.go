@@ -21,6 +21,7 @@ func TestClientAddress_IsTheOneThatTheEdgeSaw(t *testing.T) {
 	f("", "fe80::1%eth0", "fe80::1")
 	f("", "192.0.2.7, nonsense", "") // what comes before was not written by the edge
 	f("192.0.2.1, 192.0.2.2", "", "")
+	f("", "192.0.2.010", "") // as netip has it: for some this is 192.0.2.8
 	f("", "", "")
 	f("", ",", "")
 }
