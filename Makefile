@@ -17,6 +17,7 @@ RACE := $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
 # Files that only some targets compile; vet and staticcheck look at them all the same.
 TAGS := image,realclients
 FUZZ_TIME ?= 20s
+SOAK_TIME ?= 30s
 
 .DEFAULT_GOAL := help
 
@@ -75,6 +76,10 @@ check: ## gofmt, vet, staticcheck, tidy go.mod files, and each module built on i
 .PHONY: smoke
 smoke: build ## one quick check of each binary: --version, --help and its main job
 	@go run ./e2e/smoke --bin $(BIN)
+
+.PHONY: soak
+soak: build ## all scenarios at once, with traffic, reloads and rotations, for SOAK_TIME (30s): no race, nothing left behind
+	E2E_BIN_DIR=$(abspath $(BIN)) E2E_SOAK_TIME=$(SOAK_TIME) go test -count=1 -timeout 0 -v ./e2e/soak/
 
 .PHONY: image-test
 image-test: ## build the image on local stand-ins for its bases, and check every clause of the contract from outside
