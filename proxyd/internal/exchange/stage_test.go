@@ -21,6 +21,7 @@ import (
 	"section.internal/proxyd/internal/exchange"
 	"section.internal/proxyd/internal/socket"
 	"section.internal/proxyd/internal/upstream"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 // stage is a proxy on which a fuzz target plays one scene after the other: a start and a drain for each would take a hundred times
@@ -133,7 +134,7 @@ func (s *stage) begin(t *testing.T, c *config.Config, play func(*net.TCPConn)) *
 // over waits until the client's connection has ended on proxyd's side; what was recorded is complete then.
 func (now *scene) over() {
 	now.t.Helper()
-	eventually(now.t, "the client's connection has ended", func() bool {
+	watchtest.Eventually(now.t, "the client's connection has ended", func() bool {
 		s := now.server.Status()
 		return s.Open == 0 && s.Total > now.earlier
 	})
@@ -150,10 +151,10 @@ func (now *scene) end() {
 		now.t.Errorf("connections to next-hop were not given back: %+v", s)
 	}
 	// What the kernel has taken for next-hop belongs to this scene, however fast the client has left it.
-	eventually(now.t, "next-hop has accepted all connections", func() bool { return now.played.Load() == now.pool.Status().Total })
+	watchtest.Eventually(now.t, "next-hop has accepted all connections", func() bool { return now.played.Load() == now.pool.Status().Total })
 	now.nextHop.SetDeadline(time.Unix(1, 0))
 	now.playing.Wait()
-	eventually(now.t, "all goroutines and sockets are given back", func() bool {
+	watchtest.Eventually(now.t, "all goroutines and sockets are given back", func() bool {
 		s := stateOf(now.t)
 		return s.goroutines <= now.before.goroutines && s.sockets <= now.before.sockets
 	})
