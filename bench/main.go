@@ -41,6 +41,7 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			&cli.IntFlag{Name: "load-core", Value: 1, Usage: "`CORE` of origin and load generator"},
 			&cli.StringFlag{Name: "dir", Usage: "`DIR` for configurations and logs while it runs (default: /dev/shm where it has room, else the system's)"},
 			&cli.StringFlag{Name: "out", Usage: "`FILE` that gets the table, too, between its markers"},
+			&cli.StringFlag{Name: "part", Value: "bench", Usage: "`NAME` in those markers"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := command.NoArguments(c); err != nil {
@@ -50,7 +51,7 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 				proxyd: c.String("proxyd"), cases: c.StringSlice("case"), servers: c.StringSlice("server"),
 				rounds: c.Int("rounds"), duration: c.Duration("duration"), warmup: c.Duration("warmup"), rest: c.Duration("rest"),
 				idle: c.Int("idle"), generator: c.String("generator"), serverCore: c.Int("server-core"), loadCore: c.Int("load-core"),
-				dir: c.String("dir"), out: c.String("out"),
+				dir: c.String("dir"), out: c.String("out"), part: c.String("part"),
 			}
 			if err := o.check(); err != nil {
 				return err
