@@ -75,6 +75,7 @@ type request struct {
 	said   chan []byte   // its bytes; closed when the connection has ended
 	err    error         // how it ended; set before said is closed
 	whole  chan struct{} // closed when the request has come whole
+	ended  atomic.Bool   // said is closed, or about to be
 	tunnel atomic.Bool   // the origin has said 101: whatever comes belongs to this request
 }
 
@@ -137,6 +138,7 @@ func (q *request) read(in *bufio.Reader, head []byte, over <-chan struct{}) bool
 		}
 	}
 	q.err = err
+	q.ended.Store(true)
 	close(q.said)
 	<-over // proxyd may have ended its half only
 	return false
@@ -238,6 +240,7 @@ type sharedConn struct {
 	now      atomic.Pointer[request] // read by the writer of the queue too
 	rest     []byte                  // of what its connection said
 	deadline time.Time               // of Read
+	ending   bool                    // what is awaited is the connection's end, and no further request
 }
 
 // Read returns what the request says. After its end it waits for the next of the scenario's requests, or for the connection's end.
@@ -252,12 +255,17 @@ func (c *sharedConn) Read(p []byte) (int, error) {
 			next = c.visit.arrived
 		default:
 		}
+		said := q.said
+		if next != nil && q.ended.Load() && !c.ending {
+			said = nil // proxyd has let the idle connection go, and the next request comes over another
+		}
 		select {
-		case b, ok := <-q.said:
-			if !ok {
+		case b, ok := <-said:
+			if ok {
+				c.rest = b
+			} else if next == nil || c.ending {
 				return 0, q.err
 			}
-			c.rest = b
 		case q := <-next:
 			c.now.Store(q)
 		case <-whenNot(next != nil, q.whole):

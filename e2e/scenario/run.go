@@ -118,6 +118,9 @@ func (r *run) do(s Step) error {
 	if err != nil {
 		return err
 	}
+	if shared, ok := c.net.(*sharedConn); ok {
+		shared.ending = s.Verb == MustSeeEnd || s.Verb == MustSeeCut
+	}
 	switch s.Verb {
 	case Says:
 		c.say(s.Bytes)

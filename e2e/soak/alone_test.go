@@ -2,10 +2,13 @@ package soak
 
 // alone lists the scenarios that cannot share a proxyd, each with its reason.
 var alone = map[string]string{
-	"drain":                         "it ends proxyd",
-	"drain-in-the-middle-of-a-body": "it ends proxyd",
-	"http10-client-without-host":    "its request has no Host line before which the mark could stand",
-	"trailers-that-may-not-be":      "a mark would stand before the Host line in its trailer section too",
+	"drain":                               "it ends proxyd",
+	"drain-in-the-middle-of-a-body":       "it ends proxyd",
+	"http10-client-without-host":          "its request has no Host line before which the mark could stand",
+	"client-leaves-while-next-hop-thinks": "its requests have no Host line before which the mark could stand",
+	"limit-fields":                        "the mark is one field more than it allows",
+	"response-while-idle":                 "it speaks on an idle connection, which may be another's by then",
+	"trailers-that-may-not-be":            "a mark would stand before the Host line in its trailer section too",
 
 	// One after the other they could, but not beside themselves.
 	"error-503-next-hop-connections": "it wants the only connection that its config allows",
