@@ -17,6 +17,7 @@ RACE := $(if $(shell command -v $$(go env CC) 2>/dev/null),-race)
 # Files that only some targets compile; vet and staticcheck look at them all the same.
 TAGS := image,realclients
 FUZZ_TIME ?= 20s
+SOAK_TIME ?= 30s
 
 .DEFAULT_GOAL := help
 
@@ -67,14 +68,19 @@ check: ## gofmt, vet, staticcheck, tidy go.mod files, and each module built on i
 	if [ -n "$$unformatted" ]; then printf 'gofmt -w would change:\n%s\n' "$$unformatted"; exit 1; fi
 	go vet -tags $(TAGS) work
 	@echo staticcheck; "$$(GOWORK=off go -C tools tool -n staticcheck)" -tags $(TAGS) $(SOURCES)
-	@for module in $(MODULES) tools; do \
+	@for module in $(MODULES); do \
 		echo "$$module: tidy and builds on its own"; \
 		GOWORK=off go -C $$module mod tidy -diff && GOWORK=off go -C $$module build ./... || exit 1; \
 	done
+	@echo 'tools: tidy'; GOWORK=off go -C tools mod tidy -diff # it has no packages of its own
 
 .PHONY: smoke
 smoke: build ## one quick check of each binary: --version, --help and its main job
 	@go run ./e2e/smoke --bin $(BIN)
+
+.PHONY: soak
+soak: build ## all scenarios at once, with traffic, reloads and rotations, for SOAK_TIME (30s): no race, nothing left behind
+	E2E_BIN_DIR=$(abspath $(BIN)) E2E_SOAK_TIME=$(SOAK_TIME) go test -count=1 -timeout 0 -v ./e2e/soak/
 
 .PHONY: image-test
 image-test: ## build the image on local stand-ins for its bases, and check every clause of the contract from outside
@@ -93,11 +99,21 @@ bench: build ## proxyd beside nginx, HAProxy and Varnish, 25 minutes; BENCH='--r
 bench-setup: ## install what make bench compares with from Debian's packages, as root; otherwise say what is missing
 	@bench/setup.sh
 
+# It goes on after a failure, so that one run over an hour tells of all. A failing input is written below testdata/fuzz of its
+# package, where each later go test runs it: it is added with the fix. Without -fuzzminimizetime up to a minute goes into making
+# smaller what is merely new.
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZ_TIME (20s)
-	@for package in $$(go list $(UNITS)); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+fuzz: ## every fuzz target for FUZZ_TIME (20s); names at the end which failed, and the files with the inputs
+	@failed=; \
+	for package in $$(go list $(UNITS)); do \
+		listed=$$(go test -list '^Fuzz' $$package) || { echo "$$listed"; failed="$$failed $$package"; }; \
+		for target in $$(echo "$$listed" | grep '^Fuzz'); do \
 			echo "$$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$package || exit 1; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 5s $$package || failed="$$failed $$package:$$target"; \
 		done; \
-	done
+	done; \
+	if [ -n "$$failed" ]; then \
+		printf '\nfailed:\n'; printf '  %s\n' $$failed; \
+		echo 'inputs (none: one of the seeds fails, see above):'; git ls-files --others '*/testdata/fuzz/*' | sed 's/^/  /'; \
+		exit 1; \
+	fi

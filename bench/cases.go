@@ -5,7 +5,7 @@ import "section.internal/bench/internal/origin"
 // unit is how a figure is shown.
 type unit struct {
 	name   string
-	size   float64 // in seconds or bytes
+	size   float64 // in seconds or bytes; of a ratio 1
 	digits int
 }
 
@@ -14,7 +14,7 @@ var (
 	milliseconds = unit{"ms", 1e-3, 2}
 	kibibytes    = unit{"KiB", 1 << 10, 1}
 	megabytes    = unit{"MiB", 1 << 20, 1}
-	times        = unit{"times", 1, 2}
+	times        = unit{"×", 1, 2}
 )
 
 // benchCase is one thing that is measured, of each server.
@@ -25,11 +25,14 @@ type benchCase struct {
 	alone       bool    // measured of proxyd alone
 	ratio       float64 // the goal: at most so many times the best peer's figure; 0: the goal is most
 	most        float64 // the goal: at most so much
+	crowd       bool    // it takes many idle or slow connections
 	measure     measurement
 }
 
 // cases returns what is measured, with its goals, in the order of the table.
 func cases() []*benchCase {
+	trickleCPU, trickleMemory := twice(trickle)
+	slowCPU, slowP99 := twice(slow)
 	return []*benchCase{
 		{
 			name: "pass-1k-64", title: "CPU time, 1 KiB passed on, 64 connections", unit: microseconds, ratio: 0.95,
@@ -56,7 +59,7 @@ func cases() []*benchCase {
 			alone: true, most: 1.1, measure: besideItself(rewrite, "/1k", 64),
 		},
 		{
-			name: "idle", title: "memory of an idle connection", unit: kibibytes, most: 4 << 10,
+			name: "idle", title: "memory of an idle connection", unit: kibibytes, most: 4 << 10, crowd: true,
 			measure: idleConnection,
 		},
 		{
@@ -66,6 +69,26 @@ func cases() []*benchCase {
 		{
 			name: "rest", title: "resident memory at rest", unit: megabytes, most: 14 << 20,
 			measure: atRest,
+		},
+		{
+			name: "many-fields", title: "a request refused for its 5,000 field lines, CPU time in ordinary requests", unit: times, ratio: 1,
+			measure: refused,
+		},
+		{
+			name: "trickle", title: "CPU time a second of a client that sends a byte a second", unit: microseconds, ratio: 1, crowd: true,
+			measure: trickleCPU,
+		},
+		{
+			name: "trickle-memory", title: "memory of a client that sends a byte a second", unit: kibibytes, ratio: 1, crowd: true,
+			measure: trickleMemory,
+		},
+		{
+			name: "slow-10k", title: "CPU time of a request beside 10,000 slow connections and without them", unit: times, most: 1.1, crowd: true,
+			measure: slowCPU,
+		},
+		{
+			name: "slow-10k-latency", title: "p99 latency beside 10,000 slow connections and without them", unit: times, most: 1.5, crowd: true,
+			measure: slowP99,
 		},
 	}
 }

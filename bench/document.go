@@ -6,17 +6,16 @@ import (
 	"os"
 )
 
-// The markers of the part of a document that --out replaces.
-const (
-	beginMark = "<!-- bench -->\n"
-	endMark   = "<!-- end of bench -->\n"
-)
+// marks returns the markers of the part of a document that --out replaces. A document may have several, each with its name.
+func marks(name string) (begin, end string) {
+	return "<!-- " + name + " -->\n", "<!-- end of " + name + " -->\n"
+}
 
 // checkDocument returns what is wrong with a document that is to get the table.
-func checkDocument(path string) error {
+func checkDocument(path, name string) error {
 	document, err := os.ReadFile(path)
 	if err == nil {
-		_, err = between(document, "")
+		_, err = between(document, name, "")
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write the table into %s: %w", path, err)
@@ -24,11 +23,11 @@ func checkDocument(path string) error {
 	return nil
 }
 
-// writeDocument puts the text between the markers of a document.
-func writeDocument(path, text string) error {
+// writeDocument puts the text between the markers of that name in a document.
+func writeDocument(path, name, text string) error {
 	document, err := os.ReadFile(path)
 	if err == nil {
-		document, err = between(document, text)
+		document, err = between(document, name, text)
 	}
 	if err == nil {
 		err = os.WriteFile(path, document, 0o644)
@@ -40,7 +39,8 @@ func writeDocument(path, text string) error {
 }
 
 // between returns the document with another text between its markers.
-func between(document []byte, text string) ([]byte, error) {
+func between(document []byte, name, text string) ([]byte, error) {
+	beginMark, endMark := marks(name)
 	before, rest, begins := bytes.Cut(document, []byte(beginMark))
 	_, after, ends := bytes.Cut(rest, []byte(endMark))
 	if !begins || !ends || bytes.Contains(after, []byte(beginMark)) {

@@ -35,12 +35,13 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			&cli.DurationFlag{Name: "duration", Value: 4 * time.Second, Usage: "how `LONG` one measurement under load takes"},
 			&cli.DurationFlag{Name: "warmup", Value: time.Second, Usage: "how `LONG` a server is under load before that"},
 			&cli.DurationFlag{Name: "rest", Value: 5 * time.Second, Usage: "how `LONG` a server rests before its memory is looked at"},
-			&cli.IntFlag{Name: "idle", Value: 10_000, Usage: "how `MANY` connections are idle in the case of that name"},
+			&cli.IntFlag{Name: "idle", Value: 10_000, Usage: "how `MANY` connections are idle or slow in the cases that are about such"},
 			&cli.StringFlag{Name: "generator", Value: "own", Usage: "`WHO` sends requests in the pass cases: own, or wrk as a cross-check"},
 			&cli.IntFlag{Name: "server-core", Value: 0, Usage: "`CORE` of the servers"},
 			&cli.IntFlag{Name: "load-core", Value: 1, Usage: "`CORE` of origin and load generator"},
 			&cli.StringFlag{Name: "dir", Usage: "`DIR` for configurations and logs while it runs (default: /dev/shm where it has room, else the system's)"},
 			&cli.StringFlag{Name: "out", Usage: "`FILE` that gets the table, too, between its markers"},
+			&cli.StringFlag{Name: "part", Value: "bench", Usage: "`NAME` in those markers"},
 		},
 		Action: func(c *cli.Context) error {
 			if err := command.NoArguments(c); err != nil {
@@ -50,7 +51,7 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 				proxyd: c.String("proxyd"), cases: c.StringSlice("case"), servers: c.StringSlice("server"),
 				rounds: c.Int("rounds"), duration: c.Duration("duration"), warmup: c.Duration("warmup"), rest: c.Duration("rest"),
 				idle: c.Int("idle"), generator: c.String("generator"), serverCore: c.Int("server-core"), loadCore: c.Int("load-core"),
-				dir: c.String("dir"), out: c.String("out"),
+				dir: c.String("dir"), out: c.String("out"), part: c.String("part"),
 			}
 			if err := o.check(); err != nil {
 				return err
@@ -71,12 +72,14 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "path", Required: true}, &cli.IntFlag{Name: "connections", Required: true}, &cli.DurationFlag{Name: "warmup"},
 					&cli.DurationFlag{Name: "duration"}, &cli.Float64Flag{Name: "rate"}, &cli.BoolFlag{Name: "hold"},
+					&cli.IntFlag{Name: "slow"}, &cli.DurationFlag{Name: "slow-every"}, &cli.IntFlag{Name: "fields"},
 				},
 				Action: func(c *cli.Context) error {
 					return load.Run(load.Plan{
 						Target:      load.Target{Path: c.String("path"), Length: len(origin.Body(c.String("path")))},
 						Connections: c.Int("connections"), Warmup: c.Duration("warmup"), Duration: c.Duration("duration"),
 						Rate: c.Float64("rate"), Hold: c.Bool("hold"),
+						Slow: c.Int("slow"), SlowEvery: c.Duration("slow-every"), Fields: c.Int("fields"),
 					}, stdin, stdout)
 				},
 			},

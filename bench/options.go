@@ -22,7 +22,7 @@ type options struct {
 	idle                   int
 	generator              string
 	serverCore, loadCore   int
-	dir, out               string
+	dir, out, part         string
 }
 
 // check returns what is wrong with the options.

@@ -93,8 +93,8 @@ func (r *report) markdown() string {
 	}
 	fmt.Fprintf(&b, "\nRounds: %d; the medians, smallest and largest behind them; %v under load after %v to warm up, memory after a rest of %v",
 		len(r.rounds), r.lab.duration, r.lab.warmup, r.lab.rest)
-	if slices.ContainsFunc(r.cases, func(c *benchCase) bool { return c.name == "idle" }) {
-		fmt.Fprintf(&b, ", %d idle connections", r.lab.idle)
+	if slices.ContainsFunc(r.cases, func(c *benchCase) bool { return c.crowd }) {
+		fmt.Fprintf(&b, ", %d idle or slow connections", r.lab.idle)
 	}
 	if r.lab.rate > 0 {
 		fmt.Fprintf(&b, "; latency at %.0f requests a second", r.lab.rate)

@@ -97,7 +97,7 @@ func TestDocument_OnlyWhatIsBetweenTheMarkersChanges(t *testing.T) {
 		if err := os.WriteFile(path, []byte(before), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := writeDocument(path, "table\n"); err != nil {
+		if err := writeDocument(path, "bench", "table\n"); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
@@ -108,6 +108,8 @@ func TestDocument_OnlyWhatIsBetweenTheMarkersChanges(t *testing.T) {
 	f("a\n<!-- bench -->\n<!-- end of bench -->\nb\n", want)
 	f("a\n<!-- bench -->\nold\n<!-- end of bench -->\nb\n", want)
 	f(want, want)
+	other := "<!-- other -->\nkept\n<!-- end of other -->\n"
+	f(other+want, other+want)
 }
 
 func TestDocument_WithoutMarkersIsRefusedBeforeTheRun(t *testing.T) {
@@ -117,11 +119,11 @@ func TestDocument_WithoutMarkersIsRefusedBeforeTheRun(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := checkDocument(path); err == nil || !strings.Contains(err.Error(), path) {
+		if err := checkDocument(path, "bench"); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%q: %v, want an error that names the file", text, err)
 		}
 	}
-	if err := checkDocument(path + "-missing"); err == nil {
+	if err := checkDocument(path+"-missing", "bench"); err == nil {
 		t.Error("a document that does not exist is taken")
 	}
 }

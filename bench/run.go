@@ -14,7 +14,7 @@ import (
 // servers moves on from case to case and from round to round, so that a machine that slows down slows all of them.
 func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if o.out != "" { // before the work, not after it
-		if err := checkDocument(o.out); err != nil {
+		if err := checkDocument(o.out, o.part); err != nil {
 			return err
 		}
 	}
@@ -75,7 +75,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.out != "" {
-		if err := writeDocument(o.out, text); err != nil {
+		if err := writeDocument(o.out, o.part, text); err != nil {
 			return err
 		}
 	}

@@ -45,7 +45,8 @@ func (g *generator) begin(ctx context.Context) (netip.AddrPort, error) {
 	var err error
 	g.far, err = g.lab.startFar("load", "--path", p.Target.Path, "--connections", strconv.Itoa(p.Connections),
 		"--warmup", p.Warmup.String(), "--duration", p.Duration.String(), "--rate", strconv.FormatFloat(p.Rate, 'f', -1, 64),
-		"--hold="+strconv.FormatBool(p.Hold))
+		"--hold="+strconv.FormatBool(p.Hold), "--slow", strconv.Itoa(p.Slow), "--slow-every", p.SlowEvery.String(),
+		"--fields", strconv.Itoa(p.Fields))
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -53,7 +54,15 @@ func (g *generator) begin(ctx context.Context) (netip.AddrPort, error) {
 }
 
 func (g *generator) warm(ctx context.Context, server netip.AddrPort) error {
-	if err := g.far.write(server.String()); err != nil {
+	return g.until(ctx, server.String())
+}
+
+// gather has the slow connections opened.
+func (g *generator) gather(ctx context.Context) error { return g.until(ctx, load.Gather) }
+
+// until writes a line and waits until the generator is ready.
+func (g *generator) until(ctx context.Context, command string) error {
+	if err := g.far.write(command); err != nil {
 		return err
 	}
 	line, err := g.far.read(ctx)
@@ -64,17 +73,23 @@ func (g *generator) warm(ctx context.Context, server netip.AddrPort) error {
 }
 
 func (g *generator) measure(ctx context.Context) (r load.Result, err error) {
-	if err := g.far.write("go"); err != nil {
-		return r, err
+	err = g.ask(ctx, load.Go, &r)
+	return r, err
+}
+
+// ask gives a command whose answer is JSON.
+func (g *generator) ask(ctx context.Context, command string, into any) error {
+	if err := g.far.write(command); err != nil {
+		return err
 	}
 	line, err := g.far.read(ctx)
 	if err != nil {
-		return r, err
+		return err
 	}
-	if err := json.Unmarshal([]byte(line), &r); err != nil {
-		return r, fmt.Errorf("the load generator wrote %q: %w", line, err)
+	if err := json.Unmarshal([]byte(line), into); err != nil {
+		return fmt.Errorf("the load generator wrote %q: %w", line, err)
 	}
-	return r, nil
+	return nil
 }
 
 func (g *generator) end() error {

@@ -69,7 +69,7 @@ func contractPage(t *testing.T) (root, page string) {
 // testNames returns the tests of the workspace, each with the file that it is in.
 func testNames(t *testing.T, root string) map[string]string {
 	t.Helper()
-	head := regexp.MustCompile(`(?m)^func (Test\w+)\(\w+ \*testing\.T\)`)
+	head := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(\w+ \*testing\.[TF]\)`)
 	names := map[string]string{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"section.internal/contract/control"
 	"section.internal/contract/leaktest"
 	"section.internal/contract/place"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 // uidEnv makes a proxyd that commandtest starts be another user before anything else.
@@ -53,9 +53,9 @@ type scene struct {
 
 func newScene(t testing.TB) *scene {
 	t.Helper()
-	before := descriptors(t)
+	before := watchtest.Descriptors(t)
 	t.Cleanup(func() {
-		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
+		watchtest.Eventually(t, "all descriptors are given back", func() bool { return watchtest.Descriptors(t) <= before })
 	})
 	dir, err := os.MkdirTemp("", "proxyd") // a short path: a socket's is bounded
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *scene) run() *running {
 // answers waits until a proxyd of the scene answers on its control socket.
 func (s *scene) answers() {
 	s.t.Helper()
-	eventually(s.t, "proxyd answers on "+place.ControlSocket(s.options.runDir), func() bool {
+	watchtest.Eventually(s.t, "proxyd answers on "+place.ControlSocket(s.options.runDir), func() bool {
 		return s.control(http.MethodGet, control.PingPath, "", nil) == http.StatusNoContent
 	})
 }
@@ -305,29 +305,4 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
-func descriptors(t testing.TB) int {
-	t.Helper()
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, fd := range open {
-		// The poller's own descriptors come with the first connection and stay.
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && !strings.HasPrefix(to, "anon_inode") {
-			n++
-		}
-	}
-	return n
 }

@@ -161,9 +161,8 @@ func (p *proxy) build(closing *closers) (err error) {
 		return err
 	}
 	closing.add(func() error { p.nextHop.Close(); return nil })
-	host, _, _ := net.SplitHostPort(p.options.nextHop)
 	p.engine = &exchange.Engine{
-		NextHop: p.nextHop, Log: p.access, Limits: limiter.New(), InForce: p.generations.forRequest, Name: host,
+		NextHop: p.nextHop, Log: p.access, Limits: limiter.New(), InForce: p.generations.forRequest, Name: p.nextHop.Host(),
 		Draining: func() bool { return p.clients.Draining() },
 	}
 	p.clients = downstream.NewServer(p.engine, func() config.Client { return p.generations.config().Client },

@@ -15,6 +15,7 @@ import (
 	"section.internal/contract/control"
 	"section.internal/contract/pidfile"
 	"section.internal/contract/place"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestRun_ServesUntilItIsStoppedAndLeavesNothingButLogs(t *testing.T) {
@@ -78,14 +79,14 @@ func TestRun_SignalsReloadReopenAndStop(t *testing.T) {
 	}
 	s.configure("[client]\nmax_body_size = 3\n")
 	signal(syscall.SIGHUP)
-	eventually(t, "HUP applies the configuration", func() bool { return s.status().Generation.Number == 2 })
+	watchtest.Eventually(t, "HUP applies the configuration", func() bool { return s.status().Generation.Number == 2 })
 	s.get("/before")
 	rotated := place.AccessLog(s.options.logDir) + ".1"
 	if err := os.Rename(place.AccessLog(s.options.logDir), rotated); err != nil {
 		t.Fatal(err)
 	}
 	signal(syscall.SIGUSR1)
-	eventually(t, "USR1 re-opens the log", func() bool { return exists(place.AccessLog(s.options.logDir)) })
+	watchtest.Eventually(t, "USR1 re-opens the log", func() bool { return exists(place.AccessLog(s.options.logDir)) })
 	s.get("/after")
 	signal(syscall.SIGTERM)
 	if r := wait(); r.Code != 0 || r.Stdout != "" {
@@ -102,10 +103,10 @@ func TestRun_StopAnswersWhatIsInFlight(t *testing.T) {
 	p := s.run()
 	busy := s.dial()
 	io.WriteString(busy, "PUT /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh")
-	eventually(t, "it is in flight", func() bool { return s.status().Requests.InFlight == 1 })
+	watchtest.Eventually(t, "it is in flight", func() bool { return s.status().Requests.InFlight == 1 })
 	stopped := make(chan error, 1)
 	go func() { stopped <- p.stop() }()
-	eventually(t, "it drains", func() bool { return s.status().Draining })
+	watchtest.Eventually(t, "it drains", func() bool { return s.status().Draining })
 	if status, body := s.ask(busy, "i"); status != 200 || body != "/slow" {
 		t.Errorf("answered %d %q", status, body)
 	}
@@ -147,7 +148,7 @@ func TestRun_SecondTermStopsAtOnce(t *testing.T) {
 	<-s.hang
 	pid := s.status().PID
 	syscall.Kill(pid, syscall.SIGTERM)
-	eventually(t, "it drains", func() bool { return s.status().Draining })
+	watchtest.Eventually(t, "it drains", func() bool { return s.status().Draining })
 	syscall.Kill(pid, syscall.SIGTERM)
 	if r := wait(); r.Code != 0 || !strings.Contains(r.Stderr, "connections were cut off") {
 		t.Errorf("exit code %d, stderr:\n%s", r.Code, r.Stderr)
@@ -292,7 +293,7 @@ func TestReapOrphans_TakesExitCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the process is gone", func() bool { return !exists("/proc/" + strconv.Itoa(pid)) })
+	watchtest.Eventually(t, "the process is gone", func() bool { return !exists("/proc/" + strconv.Itoa(pid)) })
 	if err := stop(); err != nil {
 		t.Error(err)
 	}

@@ -63,3 +63,22 @@ func FuzzUnits(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMeantSize: what is proposed in the place of a size is one, and is proposed for itself.
+func FuzzMeantSize(f *testing.F) {
+	for _, s := range []string{"64k", "64 KiB", "15", "007kb", "99999999999999999999", "5b", "\u0661B", "1\u212a", "", " "} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		meant := meantSize(s)
+		if meant == "" {
+			return
+		}
+		if _, err := parseSize(meant); err != nil && err != errTooLarge {
+			t.Errorf("for %q %q is proposed: %v", s, meant, err)
+		}
+		if again := meantSize(meant); again != meant {
+			t.Errorf("for %q %q is proposed, and for that %q", s, meant, again)
+		}
+	})
+}

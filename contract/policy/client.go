@@ -55,6 +55,9 @@ func parseAddr(b []byte) (netip.Addr, bool) {
 	for _, c := range b {
 		switch {
 		case c >= '0' && c <= '9':
+			if digits > 0 && n == 0 {
+				return netip.Addr{}, false // a leading zero: for some it means octal
+			}
 			n = 10*n + int(c-'0')
 			if digits++; n > 255 || digits > 3 {
 				return netip.Addr{}, false

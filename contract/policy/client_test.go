@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -33,10 +34,40 @@ func TestClientAddress_IsTheOneThatTheEdgeSaw(t *testing.T) {
 	f(defaults, "192.0.2.1", "X-Forwarded-For: ::ffff:192.0.2.1")
 	f(defaults, "192.0.2.99", "X-Forwarded-For: 192.0.2.7, nonsense") // what comes before was not written by the edge
 	f(defaults, "192.0.2.2", "True-Client-IP: 192.0.2.1, 192.0.2.2")  // whoever is nearer to us has written the last
+	f(defaults, "192.0.2.99", "X-Forwarded-For: 192.0.2.010")         // as netip has it: for some this is 192.0.2.8
 	f(defaults, "192.0.2.99")
 	f(defaults, "192.0.2.99", "X-Forwarded-For: ,", "X-Forwarded-Foo: 192.0.2.1", "X-Forwarded_For: 192.0.2.1")
 	f([]string{"X-Real-IP"}, "192.0.2.3", "True-Client-IP: 192.0.2.1", "x-real-ip: 192.0.2.3")
 	f(nil, "192.0.2.99", "True-Client-IP: 192.0.2.1")
+}
+
+// FuzzClientAddress: whatever a client writes before what the edge has written, the address is the edge's, or the connection's.
+func FuzzClientAddress(f *testing.F) {
+	f.Add("", "192.0.2.9, ", "192.0.2.1")
+	f.Add("nonsense", "", "2001:db8::1")
+	f.Add("192.0.2.1 192.0.2.2", "x,,\t", " fe80::1%lo ")
+	f.Add("::ffff:192.0.2.1", "1.2.3.4,", "1.2.3")
+	peer := netip.MustParseAddr("192.0.2.99")
+	parse := func(s string) (netip.Addr, error) {
+		if s = strings.Trim(s, " \t"); len(s) > len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255") { // netip takes zones of any length
+			return netip.Addr{}, errors.ErrUnsupported
+		}
+		return netip.ParseAddr(s)
+	}
+	f.Fuzz(func(t *testing.T, trueClient, client, edge string) {
+		edge, trueClient = strings.ReplaceAll(edge, ",", ""), strings.ReplaceAll(trueClient, ",", "")
+		want, err := parse(trueClient)
+		if err != nil {
+			want, err = parse(edge)
+		}
+		if err != nil {
+			want = peer
+		}
+		fields := lines{"True-Client-IP: " + trueClient, "X-Forwarded-For: " + client + "," + edge}
+		if got := ClientAddress([]string{"True-Client-IP", "X-Forwarded-For"}, fields, peer); got != want.WithZone("").Unmap() {
+			t.Errorf("%q: %v; netip says %v", fields, got, want)
+		}
+	})
 }
 
 func FuzzParseAddr(f *testing.F) {

@@ -34,15 +34,7 @@ type Set struct {
 // Close removes.
 func New(dir string) (*Set, error) {
 	if dir == "" {
-		made, err := os.MkdirTemp("", "e2e-bin-")
-		if err != nil {
-			return nil, fmt.Errorf("cannot make a place for binaries: %w", err)
-		}
-		// Tests run binaries as other users too.
-		if err := os.Chmod(made, 0o755); err != nil {
-			return nil, fmt.Errorf("cannot make a place for binaries: %w", err)
-		}
-		return &Set{dir: made, race: os.Getenv(RaceEnv) != "", done: map[string]error{}}, nil
+		return building(os.Getenv(RaceEnv) != "")
 	}
 	root, err := Root()
 	if err != nil {
@@ -58,6 +50,21 @@ func New(dir string) (*Set, error) {
 		return nil, fmt.Errorf("cannot find the binaries: %w", err)
 	}
 	return &Set{dir: dir, given: true, done: map[string]error{}}, nil
+}
+
+// NewRace returns a Set whose binaries carry the race detector, whatever the environment says of others.
+func NewRace() (*Set, error) { return building(true) }
+
+func building(race bool) (*Set, error) {
+	made, err := os.MkdirTemp("", "e2e-bin-")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a place for binaries: %w", err)
+	}
+	// Tests run binaries as other users too.
+	if err := os.Chmod(made, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make a place for binaries: %w", err)
+	}
+	return &Set{dir: made, race: race, done: map[string]error{}}, nil
 }
 
 // Path returns the path of a tool's binary.

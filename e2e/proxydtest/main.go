@@ -16,16 +16,34 @@ type Bench struct{ set *binaries.Set }
 
 // Main runs a package's tests: func TestMain(m *testing.M) { os.Exit(proxydtest.Main(m, &bench)) }.
 func Main(m *testing.M, bench *Bench) int {
-	set, err := binaries.New(os.Getenv(binaries.DirEnv))
-	if err != nil {
+	return main(m, func() (err error) {
+		bench.set, err = binaries.New(os.Getenv(binaries.DirEnv))
+		return err
+	}, bench)
+}
+
+// MainWithRace is Main with a second bench, whose binaries carry the race detector.
+func MainWithRace(m *testing.M, bench, race *Bench) int {
+	return main(m, func() (err error) {
+		if bench.set, err = binaries.New(os.Getenv(binaries.DirEnv)); err != nil {
+			return err
+		}
+		race.set, err = binaries.NewRace()
+		return err
+	}, bench, race)
+}
+
+func main(m *testing.M, open func() error, benches ...*Bench) int {
+	if err := open(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	bench.set = set
 	code := m.Run()
-	if err := set.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	for _, b := range benches {
+		if err := b.set.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return code
 }
@@ -40,10 +58,11 @@ func (b *Bench) Binary(tb testing.TB, tool string) string {
 	return path
 }
 
-// Command returns a command that runs a tool with a bare environment.
+// Command returns a command that runs a tool with a bare environment. One that was built with the race detector ends without
+// the second's sleep by which the detector gives other goroutines time to be found.
 func (b *Bench) Command(tb testing.TB, tool string, args ...string) *exec.Cmd {
 	tb.Helper()
 	cmd := exec.Command(b.Binary(tb, tool), args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=atexit_sleep_ms=0"}
 	return cmd
 }

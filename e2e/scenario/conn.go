@@ -18,7 +18,7 @@ import (
 // on the other side; reads are made by the step that wants to see something.
 type conn struct {
 	name  string
-	net   *net.TCPConn
+	net   wire
 	in    *bufio.Reader
 	ended bool // a read has found the end
 	gone  bool // the scenario has closed it
@@ -30,10 +30,17 @@ type conn struct {
 	writeErr error // the first one; guarded by mu
 }
 
+// wire is what carries the bytes: a TCP connection, or what stands for one at a shared origin.
+type wire interface {
+	net.Conn
+	CloseWrite() error
+	SetLinger(seconds int) error
+}
+
 // patience is how long a step waits for its bytes.
 const patience = 10 * time.Second
 
-func newConn(name string, c *net.TCPConn) *conn {
+func newConn(name string, c wire) *conn {
 	co := &conn{name: name, net: c, in: bufio.NewReaderSize(c, 64<<10), queue: make(chan func() error, 1000)}
 	co.wrote.Go(func() {
 		for do := range co.queue {
@@ -71,6 +78,11 @@ func (c *conn) after(do func() error) {
 // close gives up the connection, whatever state it is in.
 func (c *conn) close() {
 	c.net.Close()
+	c.forget()
+}
+
+// forget leaves the connection as it is, once all that was said has been sent.
+func (c *conn) forget() {
 	close(c.queue)
 	c.wrote.Wait()
 }

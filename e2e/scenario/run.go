@@ -26,6 +26,27 @@ import (
 // RunFile runs the scenario in a file against a proxyd of its own.
 func RunFile(tb testing.TB, bench *proxydtest.Bench, path string) {
 	tb.Helper()
+	s := ParseFile(tb, path)
+	r := &run{name: filepath.Base(path), tb: tb, bench: bench, clients: map[int]*conn{}, origins: map[int]*conn{}}
+	r.listen(s.OriginAbsent)
+	r.proxyd = bench.Start(tb, proxydtest.Options{
+		NextHop: r.nextHop, Files: s.Files, Flags: append([]string{"--drain-timeout", "5s"}, s.Flags...),
+	})
+	defer r.close()
+	if err := r.doAll(s.Steps); err != nil {
+		tb.Error(err)
+		if text := r.proxyd.Stderr(); text != "" {
+			tb.Logf("proxyd on stderr:\n%s", text)
+		}
+		return
+	}
+	r.finish()
+	r.checkLog(s.logged())
+}
+
+// ParseFile reads the scenario in a file, which must be one.
+func ParseFile(tb testing.TB, path string) *Scenario {
+	tb.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		tb.Fatal(err)
@@ -34,31 +55,20 @@ func RunFile(tb testing.TB, bench *proxydtest.Bench, path string) {
 	if err != nil {
 		tb.Fatalf("%s:%v", path, err)
 	}
-	r := &run{tb: tb, bench: bench, path: path, clients: map[int]*conn{}, origins: map[int]*conn{}}
-	r.listen(s.OriginAbsent)
 	if s.Directory != "" {
 		s.addFiles(tb, filepath.Join(filepath.Dir(path), s.Directory))
 	}
-	r.proxyd = bench.Start(tb, proxydtest.Options{
-		NextHop: r.nextHop, Files: s.Files, Flags: append([]string{"--drain-timeout", "5s"}, s.Flags...),
-	})
-	defer r.close()
-	var logged []Step
+	return s
+}
+
+// logged returns the steps that tell of lines in the access log.
+func (s *Scenario) logged() (steps []Step) {
 	for _, step := range s.Steps {
 		if step.Verb == MustHave {
-			logged = append(logged, step)
-			continue
-		}
-		if err := r.do(step); err != nil {
-			tb.Errorf("%s:%d: %v", filepath.Base(path), step.Line, err)
-			if text := r.proxyd.Stderr(); text != "" {
-				tb.Logf("proxyd on stderr:\n%s", text)
-			}
-			return
+			steps = append(steps, step)
 		}
 	}
-	r.finish()
-	r.checkLog(logged)
+	return steps
 }
 
 // addFiles adds the files below a directory, but for those that the scenario has a text for.
@@ -85,14 +95,28 @@ func (s *Scenario) addFiles(tb testing.TB, dir string) {
 
 // run is one running scenario.
 type run struct {
+	name     string // of the file
 	tb       testing.TB
-	bench    *proxydtest.Bench
-	path     string
+	bench    *proxydtest.Bench // for the tools; nil when the proxyd is shared
 	proxyd   *proxydtest.Proxyd
 	nextHop  string
-	listener *net.TCPListener // nil when the origin is absent
+	listener *net.TCPListener                         // nil when the origin is absent, or shared
+	accept   func(within time.Duration) (wire, error) // the next connection that proxyd opens; nil when the origin is absent
 	clients  map[int]*conn
 	origins  map[int]*conn
+}
+
+// doAll carries out the steps, apart from those that look into the access log, up to the first that fails.
+func (r *run) doAll(steps []Step) error {
+	for _, step := range steps {
+		if step.Verb == MustHave {
+			continue
+		}
+		if err := r.do(step); err != nil {
+			return fmt.Errorf("%s:%d: %w", r.name, step.Line, err)
+		}
+	}
+	return nil
 }
 
 func (r *run) listen(absent bool) {
@@ -107,6 +131,10 @@ func (r *run) listen(absent bool) {
 		return
 	}
 	r.listener = l
+	r.accept = func(within time.Duration) (wire, error) {
+		l.SetDeadline(time.Now().Add(within))
+		return l.AcceptTCP()
+	}
 }
 
 func (r *run) do(s Step) error {
@@ -124,6 +152,9 @@ func (r *run) do(s Step) error {
 	c, err := r.conn(s.Who, s.Conn)
 	if err != nil {
 		return err
+	}
+	if shared, ok := c.net.(*sharedConn); ok {
+		shared.ending = s.Verb == MustSeeEnd || s.Verb == MustSeeCut
 	}
 	switch s.Verb {
 	case Says:
@@ -169,11 +200,10 @@ func (r *run) conn(who string, n int) (*conn, error) {
 	if c, ok := r.origins[n]; ok {
 		return c, nil
 	}
-	if r.listener == nil {
+	if r.accept == nil {
 		return nil, errors.New("the origin is absent in this scenario")
 	}
-	r.listener.SetDeadline(time.Now().Add(patience))
-	c, err := r.listener.AcceptTCP()
+	c, err := r.accept(patience)
 	if err != nil {
 		return nil, fmt.Errorf("%s: proxyd opens no connection to next-hop: %w%s", name, err, r.otherTraffic())
 	}
@@ -194,9 +224,8 @@ func (r *run) otherTraffic() string {
 			fmt.Fprintf(&b, "\n%s has: %s", c.name, rest)
 		}
 	}
-	if r.listener != nil {
-		r.listener.SetDeadline(time.Now().Add(10 * time.Millisecond))
-		if c, err := r.listener.AcceptTCP(); err == nil {
+	if r.accept != nil {
+		if c, err := r.accept(10 * time.Millisecond); err == nil {
 			extra := newConn("a new connection to the origin", c)
 			fmt.Fprintf(&b, "\n%s has: %s", extra.name, extra.pending())
 			extra.close()
@@ -293,7 +322,7 @@ func (r *run) finish() {
 		}
 		c.net.SetReadDeadline(time.Now().Add(patience))
 		if rest, _ := io.ReadAll(c.in); len(rest) > 0 {
-			r.tb.Errorf("%s: %s was also sent: %s", filepath.Base(r.path), c.name, shorten(rest))
+			r.tb.Errorf("%s: %s was also sent: %s", r.name, c.name, shorten(rest))
 		}
 	}
 	for _, c := range r.clients {
@@ -314,7 +343,7 @@ func (r *run) finish() {
 		}
 		said, _ := io.ReadAll(c)
 		c.Close()
-		r.tb.Errorf("%s: proxyd opened another connection to next-hop and said: %s", filepath.Base(r.path), shorten(said))
+		r.tb.Errorf("%s: proxyd opened another connection to next-hop and said: %s", r.name, shorten(said))
 	}
 }
 
@@ -324,7 +353,7 @@ func (r *run) checkLog(steps []Step) {
 	lines := r.proxyd.AccessLog(r.tb)
 	for i, l := range lines {
 		if l["seq"] != strconv.Itoa(i+1) {
-			r.tb.Errorf("%s: line %d of the access log has seq %q", filepath.Base(r.path), i+1, l["seq"])
+			r.tb.Errorf("%s: line %d of the access log has seq %q", r.name, i+1, l["seq"])
 		}
 	}
 	left := append([]proxydtest.Line(nil), lines...)
@@ -337,11 +366,11 @@ func (r *run) checkLog(steps []Step) {
 			}
 		}
 		if !found {
-			r.tb.Errorf("%s:%d: no line in the access log has %v; left are\n%s", filepath.Base(r.path), s.Line, s.Fields, render(left))
+			r.tb.Errorf("%s:%d: no line in the access log has %v; left are\n%s", r.name, s.Line, s.Fields, render(left))
 		}
 	}
 	if len(steps) != len(lines) {
-		r.tb.Errorf("%s: the access log has %d lines, and the scenario tells of %d:\n%s", filepath.Base(r.path), len(lines), len(steps), render(lines))
+		r.tb.Errorf("%s: the access log has %d lines, and the scenario tells of %d:\n%s", r.name, len(lines), len(steps), render(lines))
 	}
 }
 

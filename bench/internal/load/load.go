@@ -41,6 +41,8 @@ type Result struct {
 	P50 time.Duration `json:"p50"`
 	P99 time.Duration `json:"p99"`
 	Max time.Duration `json:"max"`
+	// Renewed is how many of the slow connections the server has ended so far.
+	Renewed int `json:"renewed"`
 }
 
 // patience is how long nothing may come while something is awaited.
@@ -54,6 +56,7 @@ type Generator struct {
 	request []byte
 	conns   []*conn
 	free    queue // the connections without a request
+	slow    *crowd
 
 	start     time.Time // of the clock below
 	progress  time.Duration
@@ -206,6 +209,9 @@ func (g *Generator) send(c *conn, due time.Duration) error {
 
 // poll takes what has come on either side, if something has.
 func (g *Generator) poll() error {
+	if err := g.slow.visit(); err != nil {
+		return err
+	}
 	events, err := g.poller.Wait(0)
 	if err != nil {
 		return err
@@ -227,6 +233,9 @@ func (g *Generator) poll() error {
 
 // Idle serves the origin while nothing is asked for, for so long.
 func (g *Generator) Idle(duration time.Duration) error {
+	if err := g.slow.visit(); err != nil {
+		return err
+	}
 	events, err := g.poller.Wait(duration)
 	if err != nil {
 		return err

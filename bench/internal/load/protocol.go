@@ -20,9 +20,14 @@ import (
 //   - reads the address of its origin, a line,
 //   - starts a server before that origin and writes the server's address, a line,
 //   - reads Ready when the warm-up is over and nothing is in flight, a line, and looks at the server,
-//   - writes any line,
-//   - reads a Result in JSON, a line, when again nothing is in flight, and looks at the server;
+//   - writes a command, a line, and reads its answer, a line, when again nothing is in flight, and looks at the server;
 //   - the end of what it writes ends the process.
+//
+// The commands:
+//
+//   - Go measures; the answer is a Result in JSON.
+//   - Gather opens the slow connections, which stay to the end; the answer is Ready.
+//   - Refuse sends requests that are to be refused; the answer is a Refused in JSON.
 type Plan struct {
 	Target      Target // without an address
 	Connections int
@@ -30,7 +35,18 @@ type Plan struct {
 	Duration    time.Duration
 	Rate        float64 // requests a second; 0: a closed loop
 	Hold        bool    // measure by opening the connections and sending one request over each; they stay open to the end
+
+	Slow      int           // connections whose requests never end
+	SlowEvery time.Duration // from byte to byte of each, in whole seconds
+	Fields    int           // of the requests that are to be refused
 }
+
+// The commands of a generator's process.
+const (
+	Go     = "go"
+	Gather = "gather"
+	Refuse = "refuse"
+)
 
 // Ready is the line that a generator's process writes when it is ready to be measured.
 const Ready = "ready"
@@ -61,21 +77,47 @@ func Run(plan Plan, in io.Reader, out io.Writer) error {
 		return err
 	}
 	s.idle = g
+	defer func() { g.slow.close() }()
 	fmt.Fprintln(out, Ready)
-	if _, err := s.line(); err != nil {
-		return err
+	for {
+		command, err := s.line()
+		if errors.Is(err, errEnded) {
+			return g.StillOpen()
+		}
+		if err != nil {
+			return err
+		}
+		if err := obey(command, plan, g, out); err != nil {
+			return err
+		}
 	}
-	result, err := measure(plan, g)
-	if err != nil {
+}
+
+// obey carries out a command and answers it.
+func obey(command string, plan Plan, g *Generator, out io.Writer) error {
+	switch command {
+	case Go:
+		result, err := measure(plan, g)
+		if err != nil {
+			return err
+		}
+		result.Renewed = g.slow.renewed()
+		return json.NewEncoder(out).Encode(result)
+	case Gather:
+		if err := g.Gather(plan.Slow, plan.SlowEvery); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(out, Ready)
 		return err
+	case Refuse:
+		refused, err := g.Refuse(plan.Fields, plan.Duration)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(refused)
+	default:
+		return fmt.Errorf("unknown command %q: want %s, %s or %s", command, Go, Gather, Refuse)
 	}
-	if err := json.NewEncoder(out).Encode(result); err != nil {
-		return err
-	}
-	if _, err := s.line(); !errors.Is(err, errEnded) {
-		return err
-	}
-	return g.StillOpen()
 }
 
 // warm returns the generator that is to measure, once the server is warm.

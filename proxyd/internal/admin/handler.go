@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -73,8 +74,10 @@ func setLogLevel(w http.ResponseWriter, r *http.Request, f Functions) {
 	body := json.NewDecoder(r.Body)
 	body.DisallowUnknownFields()
 	err := body.Decode(&want)
-	if err == nil && body.More() {
-		err = errors.New("more than one value")
+	if err == nil {
+		if _, more := body.Token(); more != io.EOF { // not More: it takes a closing bracket for the end
+			err = errors.New("more than one value")
+		}
 	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, fmt.Sprintf(`cannot read the request's body: %v: want {"level": "info"}`, err))

@@ -31,7 +31,7 @@ func functions() Functions {
 	return Functions{
 		Status: func() control.Status { return control.Status{PID: 7, Version: "v1"} },
 		Config: func() control.Config {
-			return control.Config{Values: []control.Value{{Key: "log.to", Value: `"files"`, Source: "default"}}}
+			return control.Config{Values: []control.Value{{Key: "log.to", Value: `"files"`, Source: "default"}}, Rules: []control.Rule{}}
 		},
 		Reload: func(context.Context) (control.Generation, error) {
 			return control.Generation{Number: 2, Hash: "abc"}, nil
@@ -100,7 +100,7 @@ func TestAnswers_AreThoseOfTheContract(t *testing.T) {
 	}
 	want("GET", "/v1/ping", "", 204, "")
 	want("GET", "/v1/config", "", 200, `{"generation":{"number":0,"hash":"","applied":"0001-01-01T00:00:00Z"},`+
-		`"values":[{"key":"log.to","value":"\"files\"","source":"default"}]}`)
+		`"values":[{"key":"log.to","value":"\"files\"","source":"default"}],"rules":[]}`)
 	want("POST", "/v1/reload", "", 200, `{"number":2,"hash":"abc","applied":"0001-01-01T00:00:00Z"}`)
 	want("PUT", "/v1/log-level", `{"level":"debug"}`, 204, "")
 	want("PUT", "/v1/log-level", `{"level":"loud"}`, 400, `{"error":"unknown level"}`)
@@ -134,7 +134,7 @@ func TestLogLevel_ABodyThatIsNotOneIsRefused(t *testing.T) {
 	f.SetLogLevel = func(level string) error { panic("BUG: reached with " + level) }
 	runDir, _ := listen(t, f)
 	for _, body := range []string{
-		"", "debug", "7", `{"level":7}`, `{"level":"debug"`, `{"level":"debug"}{}`, `{"lvl":"debug"}`,
+		"", "debug", "7", `{"level":7}`, `{"level":"debug"`, `{"level":"debug"}{}`, `{"level":"debug"}}`, `{"level":"debug"}]`, `{"lvl":"debug"}`,
 		`{"level":"` + strings.Repeat("x", maxRequestBody) + `"}`,
 	} {
 		status, _, text := ask(t, runDir, "PUT", control.LogLevelPath, body)

@@ -18,6 +18,7 @@ import (
 	"section.internal/contract/leaktest"
 	"section.internal/proxyd/internal/exchange"
 	"section.internal/proxyd/internal/socket"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
@@ -80,7 +81,7 @@ func testSettings() config.Client {
 // done that, and all descriptors must have been given back.
 func newServer(t testing.TB, settings config.Client) (*server, *net.TCPListener) {
 	t.Helper()
-	before := descriptors(t)
+	before := watchtest.Descriptors(t)
 	poller, err := socket.NewPoller()
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func newServer(t testing.TB, settings config.Client) (*server, *net.TCPListener)
 			t.Errorf("%+v", status)
 		}
 		poller.Close()
-		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
+		watchtest.Eventually(t, "all descriptors are given back", func() bool { return watchtest.Descriptors(t) <= before })
 	})
 	return s, l.(*net.TCPListener)
 }
@@ -156,7 +157,7 @@ func (s *server) dialIdle(t testing.TB) *peer {
 	t.Helper()
 	c := s.dial(t)
 	c.ask("keep")
-	eventually(t, "the server waits for the next request", func() bool { return s.idleOnes() == s.open() })
+	watchtest.Eventually(t, "the server waits for the next request", func() bool { return s.idleOnes() == s.open() })
 	return c
 }
 
@@ -204,35 +205,10 @@ func (p *peer) ended() {
 	}
 }
 
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
 func together(n int, f func(i int)) {
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() { f(i) })
 	}
 	all.Wait()
-}
-
-func descriptors(t testing.TB) int {
-	t.Helper()
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, fd := range open {
-		// The poller's own descriptors come with the first connection and stay.
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && !strings.HasPrefix(to, "anon_inode") {
-			n++
-		}
-	}
-	return n
 }

@@ -175,10 +175,12 @@ func (s *Server) serve(c *client, request awaited) {
 	for ; request == came; request = s.awaitRequest(c) {
 		c.requests++
 		verdict := s.handler.Exchange(c.Conn, c.requests)
-		if verdict == exchange.Keep {
-			continue
-		}
 		switch verdict {
+		case exchange.Keep:
+			continue
+		case exchange.Wait:
+			c.requests--
+			continue
 		case exchange.Linger:
 			s.linger(c)
 		case exchange.Reset:

@@ -10,6 +10,7 @@ import (
 
 	"section.internal/proxyd/internal/exchange"
 	"section.internal/proxyd/internal/socket"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestServer_AnswersOneRequestAfterTheOther(t *testing.T) {
@@ -25,7 +26,7 @@ func TestServer_AnswersOneRequestAfterTheOther(t *testing.T) {
 		t.Errorf("%+v", status)
 	}
 	c.Close()
-	eventually(t, "the connection is forgotten", func() bool { return s.open() == 0 })
+	watchtest.Eventually(t, "the connection is forgotten", func() bool { return s.open() == 0 })
 }
 
 func TestServer_EndsAConnectionAsTheVerdictSays(t *testing.T) {
@@ -67,7 +68,7 @@ func TestServer_LingersNotForMoreThanItShould(t *testing.T) {
 			break // it has heard enough
 		}
 	}
-	eventually(t, "the connection is closed", func() bool { return s.open() == 0 })
+	watchtest.Eventually(t, "the connection is closed", func() bool { return s.open() == 0 })
 }
 
 func TestServer_ConnectionWithoutARequestEndsWithoutAWord(t *testing.T) {
@@ -109,7 +110,7 @@ func TestServer_AtItsLimitAnIdleConnectionMakesWay(t *testing.T) {
 		a.say("x\n")
 		<-aEnd
 	}
-	eventually(t, "two are open", func() bool { return s.open() == 2 })
+	watchtest.Eventually(t, "two are open", func() bool { return s.open() == 2 })
 }
 
 // The request is there before the connection is told to make way.
@@ -121,11 +122,11 @@ func TestServer_RequestThatComesAsTheConnectionMakesWayIsAnswered(t *testing.T) 
 		a := s.dialIdle(t)
 		a.say("keep\n")
 		b := s.dial(t) // full, or a makes way: both are right, but a has asked
-		eventually(t, "both were accepted", func() bool { return s.Status().Total == 2*(round+1) })
+		watchtest.Eventually(t, "both were accepted", func() bool { return s.Status().Total == 2*(round+1) })
 		a.hear("keep\n")
 		a.Close()
 		b.Close()
-		eventually(t, "all are closed", func() bool { return s.open() == 0 })
+		watchtest.Eventually(t, "all are closed", func() bool { return s.open() == 0 })
 	}
 }
 
@@ -145,7 +146,7 @@ func TestServer_AtItsLimitOfBusyOnesANewConnectionIsRefused(t *testing.T) {
 	s.goOn <- struct{}{}
 	busy.hear("wait\n")
 	busy.Close()
-	eventually(t, "the busy one is closed", func() bool { return s.open() == 3 })
+	watchtest.Eventually(t, "the busy one is closed", func() bool { return s.open() == 3 })
 	// The place is free for who comes next, whatever the refused ones do.
 	s.dial(t).ask("keep")
 	for _, c := range refused {
@@ -165,7 +166,7 @@ func TestServer_IsOpenAgainWhenRefusedOnesHaveGone(t *testing.T) {
 		c.hear("too_many_connections\n")
 		c.Close()
 	}
-	eventually(t, "the refused ones are closed", func() bool { return s.open() == 1 })
+	watchtest.Eventually(t, "the refused ones are closed", func() bool { return s.open() == 1 })
 	c := s.dial(t)
 	c.hear("too_many_connections\n") // who has gone did not make room for two
 	s.goOn <- struct{}{}
@@ -179,7 +180,7 @@ func TestServer_ParkedConnectionCostsNoGoroutineAndIsStillServed(t *testing.T) {
 	for i := range clients {
 		clients[i] = s.dialIdle(t)
 	}
-	eventually(t, "all are parked", func() bool { return s.goroutines() == 0 })
+	watchtest.Eventually(t, "all are parked", func() bool { return s.goroutines() == 0 })
 	if s.idleOnes() != n {
 		t.Errorf("%d are idle; want %d", s.idleOnes(), n)
 	}
@@ -191,10 +192,10 @@ func TestServer_ParkedConnectionCostsNoGoroutineAndIsStillServed(t *testing.T) {
 			}
 		}
 	})
-	eventually(t, "all are parked again", func() bool { return s.goroutines() == 0 })
+	watchtest.Eventually(t, "all are parked again", func() bool { return s.goroutines() == 0 })
 	// The peer's end wakes it as well.
 	clients[0].Close()
-	eventually(t, "it is forgotten", func() bool { return s.open() == n-1 })
+	watchtest.Eventually(t, "it is forgotten", func() bool { return s.open() == n-1 })
 	if cut := s.drain(t, patience); cut > 0 {
 		t.Errorf("%d were cut off", cut)
 	}
@@ -219,7 +220,7 @@ func TestServer_ParkedConnectionMakesWay(t *testing.T) {
 	settings.MaxConnections = 1
 	s := start(t, settings)
 	a := s.dialIdle(t)
-	eventually(t, "it is parked", func() bool { return s.goroutines() == 0 })
+	watchtest.Eventually(t, "it is parked", func() bool { return s.goroutines() == 0 })
 	s.dial(t).ask("keep")
 	a.ended()
 }
@@ -237,7 +238,7 @@ func TestDrain_EndsIdleConnectionsAndAnswersTheOthers(t *testing.T) {
 		t.Error("Draining is false")
 	}
 	if _, err := net.DialTimeout("tcp", s.addr, patience); err == nil {
-		eventually(t, "the port is closed", func() bool {
+		watchtest.Eventually(t, "the port is closed", func() bool {
 			c, err := net.DialTimeout("tcp", s.addr, patience)
 			if err == nil {
 				c.Close()
@@ -288,7 +289,7 @@ func TestDrain_AnswersConnectionsThatTheKernelHasTaken(t *testing.T) {
 		clients[i].say("keep\n")
 	}
 	go func() { s.served <- s.Serve(l) }()
-	eventually(t, "it accepts", func() bool { return s.open() > 0 })
+	watchtest.Eventually(t, "it accepts", func() bool { return s.open() > 0 })
 	s.drain(t, patience)
 	for _, c := range clients {
 		c.hear("keep\n")
@@ -299,7 +300,7 @@ func TestDrain_BeforeServeStopsItAsWell(t *testing.T) {
 	s, l := newServer(t, testSettings())
 	drained := make(chan int, 1)
 	go func() { drained <- s.drain(t, patience) }()
-	eventually(t, "it drains", s.Draining)
+	watchtest.Eventually(t, "it drains", s.Draining)
 	s.served <- s.Serve(l)
 	if cut := <-drained; cut != 0 {
 		t.Errorf("%d were cut off", cut)
@@ -332,7 +333,7 @@ func TestDrain_CutsOffWhatTakesTooLong(t *testing.T) {
 	half.say("half a li")
 	waiting.say("await\n")
 	<-s.busy
-	eventually(t, "both are busy", func() bool { return s.open() == 2 && s.idleOnes() == 0 })
+	watchtest.Eventually(t, "both are busy", func() bool { return s.open() == 2 && s.idleOnes() == 0 })
 	if cut := s.drain(t, 10*time.Millisecond); cut != 2 {
 		t.Errorf("%d were cut off; want 2", cut)
 	}
@@ -353,7 +354,7 @@ func TestServer_AnAddressHasAsManyConnectionsAsItMay(t *testing.T) {
 	refused.Close()
 	s.dialFrom(t, "127.0.0.2").ask("keep")
 	first.Close()
-	eventually(t, "two are left, one of each address", func() bool {
+	watchtest.Eventually(t, "two are left, one of each address", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.clients) == 2 && len(s.from) == 2

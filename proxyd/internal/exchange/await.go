@@ -47,12 +47,13 @@ func (x *exchange) awaitHead() *failure {
 		if err := http1.ParseResponse(x.respHead, string(x.req.Method) == "HEAD", &x.resp); err != nil {
 			return x.badResponse(err)
 		}
+		x.unsafe = x.unsafe || x.resp.Unsafe
 		switch {
 		case x.resp.Status >= 200:
 			x.headAfter = time.Since(x.start)
 			return nil
 		case x.resp.Status == 101:
-			if !x.req.Upgrade || !x.resp.Upgrade || x.req.Body != http1.None && (x.unread() || !x.endUpload()) {
+			if !x.resp.Switches(&x.req) || x.req.Body != http1.None && (x.unread() || !x.endUpload()) {
 				return x.badResponse(errUnaskedUpgrade)
 			}
 			x.headAfter = time.Since(x.start)
@@ -101,7 +102,7 @@ func (x *exchange) clientEnded() *failure {
 }
 
 var (
-	errUnaskedUpgrade = errors.New("next-hop switched protocols although nobody had asked for it")
+	errUnaskedUpgrade = errors.New("next-hop switched to a protocol that nobody had asked for")
 	errTooManyInterim = errors.New("next-hop sent more than 100 interim responses")
 )
 

@@ -34,7 +34,7 @@ func (x *exchange) deliver() Verdict {
 		return x.cutOff(&body)
 	}
 	uploaded := x.endUpload()
-	if r.KeepAlive && uploaded && len(x.up.Buffered()) == 0 {
+	if r.KeepAlive && !x.unsafe && uploaded && len(x.up.Buffered()) == 0 {
 		x.engine.NextHop.Put(x.up)
 	} else {
 		x.engine.NextHop.Discard(x.up)
@@ -60,7 +60,19 @@ func (x *exchange) appendResponse(chunked bool) {
 	if chunked {
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
 	}
+	if r.Status == 426 && r.Protocols && x.req.Minor >= 1 { // RFC 9110 section 15.5.22: it says to what
+		out = append(appendUpgrade(out, r.Fields), "Connection: upgrade\r\n"...)
+	}
 	x.out = append(appendVia(x.appendConnection(out, !x.closing), r.Minor), "\r\n"...)
+}
+
+func appendUpgrade(dst []byte, fields []http1.Field) []byte {
+	for i := range fields {
+		if f := &fields[i]; f.Kind == http1.Upgrade {
+			dst = http1.AppendField(dst, f.Name, f.Value)
+		}
+	}
+	return dst
 }
 
 // cutOff ends an exchange in the middle of its response.

@@ -34,6 +34,7 @@ type Verdict int
 // The verdicts.
 const (
 	Keep   Verdict = iota // the next request may come
+	Wait                  // the same, but no request has come, only empty lines
 	Close                 // everything was said
 	Linger                // the client may still be sending; it should see the answer before the connection is reset
 	Reset                 // the answer was to end with the connection and was cut off, which the client must notice
@@ -93,12 +94,15 @@ type exchange struct {
 	failed    bool   // not as the client or next-hop wanted
 	probed    bool   // the client was sent something to see whether it is still there
 	closing   bool   // Connection: close was sent to the client
+	unsafe    bool   // next-hop's connection may carry bytes that belong to no response
+	nothing   bool   // no byte of a request came, only empty lines
 
 	logged accesslog.Record // here, so that it is not allocated for each request
 }
 
 // Exchange carries out one exchange with a client, the first bytes of whose request are in its buffer: the nth request of its
-// connection, from 1.
+// connection, from 1. Where these bytes are empty lines only, there is no exchange and nothing is logged; the client's connection
+// waits for a request as before.
 func (e *Engine) Exchange(client *socket.Conn, nth int64) Verdict {
 	return e.carryOut(client, nth, (*exchange).run)
 }
@@ -116,8 +120,10 @@ func (e *Engine) carryOut(client *socket.Conn, nth int64, run func(*exchange) Ve
 	e.InFlight.Add(1)
 	x.begin(client, nth)
 	verdict := run(x)
-	x.record()
-	e.Requests.Add(1)
+	if !x.nothing {
+		x.record()
+		e.Requests.Add(1)
+	}
 	if x.failed {
 		e.Failed.Add(1)
 	}
@@ -157,7 +163,12 @@ func (x *exchange) end() {
 
 // run is the story of an exchange.
 func (x *exchange) run() Verdict {
-	if f := x.receive(); f != nil {
+	switch f := x.receive(); {
+	case x.nothing && f == nil:
+		return Wait
+	case x.nothing:
+		return Close
+	case f != nil:
 		return x.fail(f)
 	}
 	if x.passes() >= maxPasses {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"time"
@@ -115,7 +116,7 @@ func (x *exchange) appendError(a answer, f *failure, sentence string, keep bool)
 		out = append(strconv.AppendInt(out, int64((f.wait+time.Second-1)/time.Second), 10), "\r\n"...)
 	}
 	out = append(x.appendConnection(out, keep), "\r\n"...)
-	if string(x.req.Method) != "HEAD" {
+	if !bytes.HasPrefix(x.req.Line, []byte("HEAD ")) { // of a request that is refused there may be no more than the line
 		out = append(out, body...)
 		x.bodyBytes = int64(len(body))
 	}

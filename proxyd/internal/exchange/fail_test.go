@@ -39,6 +39,29 @@ func wantError(t *testing.T, c *peer, status int, errorType string, reason httpc
 	}
 }
 
+func TestFail_HEADHasNoBodyHoweverLittleOfTheRequestWasGood(t *testing.T) {
+	for request, status := range map[string]int{
+		"HEAD / HTTP/1.1\nHost: a\n\n":                                       400,
+		"HEAD / HTTP/1.1\r\nno colon\r\n\r\n":                                400,
+		"HEAD /\x7f HTTP/1.1\r\nHost: a\r\n\r\n":                             400,
+		"HEAD / HTTP/2.0\r\nHost: a\r\n\r\n":                                 505,
+		"HEAD / HTTP/1.1\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n": 431,
+		"HEAD /" + strings.Repeat("x", 100<<10):                              414,
+	} {
+		p := start(t, nil)
+		c := p.client()
+		wait := meanwhile(t, func() { c.Write([]byte(request)) })
+		if head := c.head(); !strings.HasPrefix(head, fmt.Sprintf("HTTP/1.1 %d ", status)) {
+			t.Errorf("%.60q: %s", request, head)
+		}
+		c.ended()
+		wait()
+		if r := p.record(); r.BodyBytes != 0 {
+			t.Errorf("%.60q: a body of %d bytes is logged", request, r.BodyBytes)
+		}
+	}
+}
+
 func TestFail_SaysWhatNextHopDidAndKeepsTheClient(t *testing.T) {
 	for _, c := range []struct {
 		name, response string
@@ -122,7 +145,9 @@ func TestFail_SaysWhatTheClientDidAndEndsTheConnection(t *testing.T) {
 		line          string // in the access log
 	}{
 		{"no HTTP", "hello\r\n\r\n", nil, 400, "http_request_error", httpcache.BadRequestLine, "hello"},
-		{"a bare LF", "GET / HTTP/1.1\nHost: a\r\n", nil, 400, "http_request_error", httpcache.BadField, "GET / HTTP/1.1"},
+		{"TLS", "\x16\x03\x01\x02\x00", nil, 400, "http_request_error", httpcache.BadRequestLine, "\x16\x03\x01\x02\x00"},
+		{"a bare LF", "GET / HTTP/1.1\nHost: a\r\n", nil, 400, "http_request_error", httpcache.BadRequestLine, "GET / HTTP/1.1"},
+		{"a bare LF in a field", "GET / HTTP/1.1\r\nHost: a\n", nil, 400, "http_request_error", httpcache.BadField, "GET / HTTP/1.1"},
 		{"two lengths", sized(1) + "Transfer-Encoding: chunked\r\n\r\nx", nil, 400, "http_request_error", httpcache.BadFraming, "PUT /x HTTP/1.1"},
 		{"no host", "GET / HTTP/1.1\r\n\r\n", nil, 400, "http_request_error", httpcache.BadHost, "GET / HTTP/1.1"},
 		{"an expectation", put + "Expect: magic\r\n\r\n", nil, 417, "http_request_error", httpcache.UnknownExpectation, "PUT /x HTTP/1.1"},
@@ -156,6 +181,33 @@ func TestFail_ClientThatGoesAwayWithinTheHeadIsOnlyLogged(t *testing.T) {
 	c.CloseWrite()
 	c.ended()
 	p.wantReason(httpcache.ClientClosed, 0)
+}
+
+// Some clients send an empty line behind a body.
+func TestFail_EmptyLinesWithoutARequestAreNoRequest(t *testing.T) {
+	p := start(t, func(c *config.Config) { c.Client.HeaderTimeout, c.Client.IdleTimeout = short, patience })
+	for _, last := range []string{"\r\n", "\r\n\r\n\r\n", "\r", "\r\n\r"} {
+		c := p.client()
+		c.say(last)
+		if last[len(last)-1] == '\n' {
+			p.settled()
+			c.CloseWrite()
+		}
+		c.ended() // half an empty line for client.header_timeout, without an answer
+	}
+	c, nextHop := p.reused()
+	c.say("\r\n")
+	passes(c, nextHop)
+	p.record()
+	c.say("\r\n")
+	c.CloseWrite()
+	c.ended()
+	if n := len(p.records); n > 0 {
+		t.Errorf("%d lines were logged for no request", n)
+	}
+	if n := p.engine.Requests.Load(); n != 2 {
+		t.Errorf("%d requests were counted, want 2", n)
+	}
 }
 
 func TestRefuse_AnswersWhoIsOneTooMany(t *testing.T) {

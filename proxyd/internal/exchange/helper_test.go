@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,6 +25,7 @@ import (
 	"section.internal/proxyd/internal/limiter"
 	"section.internal/proxyd/internal/socket"
 	"section.internal/proxyd/internal/upstream"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
@@ -83,7 +82,7 @@ func settings(change func(*config.Config)) *config.Config {
 // start returns a running proxy. At the end of the test it is drained, and must have given back all descriptors.
 func start(t testing.TB, change func(*config.Config)) *proxy {
 	t.Helper()
-	before := descriptors(t)
+	before := watchtest.Descriptors(t)
 	c := settings(change)
 	rules := policy.Compile(c)
 	nextHop, listener := listen(t), listen(t)
@@ -123,7 +122,7 @@ func start(t testing.TB, change func(*config.Config)) *proxy {
 			t.Errorf("%d exchanges are in flight", n)
 		}
 		poller.Close()
-		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
+		watchtest.Eventually(t, "all descriptors are given back", func() bool { return watchtest.Descriptors(t) <= before })
 	})
 	return p
 }
@@ -303,22 +302,13 @@ func (p *proxy) reused() (c, nextHop *peer) {
 // settled waits until what has been answered is counted as well.
 func (p *proxy) settled() {
 	p.t.Helper()
-	eventually(p.t, "nothing is in flight", func() bool { return p.engine.InFlight.Load() == 0 })
+	watchtest.Eventually(p.t, "nothing is in flight", func() bool { return p.engine.InFlight.Load() == 0 })
 }
 
 // pooled waits until the connection to next-hop is in the pool, for another client to use.
 func (p *proxy) pooled() {
 	p.t.Helper()
-	eventually(p.t, "the connection is pooled", func() bool { return p.pool.Status().Idle == 1 })
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
+	watchtest.Eventually(p.t, "the connection is pooled", func() bool { return p.pool.Status().Idle == 1 })
 }
 
 // meanwhile runs f beside the test, which waits for it at its end.
@@ -327,20 +317,4 @@ func meanwhile(t testing.TB, f func()) (wait func()) {
 	running.Go(f)
 	t.Cleanup(running.Wait)
 	return running.Wait
-}
-
-func descriptors(t testing.TB) int {
-	t.Helper()
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, fd := range open {
-		// The poller's own descriptors come with the first connection and stay.
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && !strings.HasPrefix(to, "anon_inode") {
-			n++
-		}
-	}
-	return n
 }

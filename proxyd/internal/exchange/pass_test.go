@@ -8,6 +8,7 @@ import (
 
 	"section.internal/contract/config"
 	"section.internal/contract/httpcache"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestPass_KeepsTheConnectionsOfBothSides(t *testing.T) {
@@ -205,7 +206,7 @@ func TestPass_AnEmptyLineBeforeARequestIsIgnoredEvenInHalves(t *testing.T) {
 	c.SetNoDelay(true)
 	for _, before := range []string{"\r\n", "\r\n\r\n"} {
 		c.say(before[:1])
-		eventually(t, "the half line is read", func() bool { return p.engine.InFlight.Load() == 1 })
+		watchtest.Eventually(t, "the half line is read", func() bool { return p.engine.InFlight.Load() == 1 })
 		c.say(before[1:] + get)
 		nextHop.hear(asked)
 		nextHop.say(okay)

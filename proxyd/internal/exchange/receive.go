@@ -9,7 +9,8 @@ import (
 	"section.internal/proxyd/internal/socket"
 )
 
-// receive reads and parses the request's head. Whatever of the body came with it stays in the client's buffer.
+// receive reads and parses the request's head. Whatever of the body came with it stays in the client's buffer. It sets x.nothing
+// when there were empty lines only, such as some clients send behind a body.
 func (x *exchange) receive() *failure {
 	limits := &x.config.Client
 	x.client.LimitRead(limits.HeaderTimeout)
@@ -25,9 +26,13 @@ func (x *exchange) receive() *failure {
 				x.bytesIn += 2
 				b = b[2:]
 			}
+			if x.nothing = len(b) == 0 && x.bytesIn > 0; x.nothing {
+				x.client.LimitRead(0)
+				return nil
+			}
 		}
 		var err error
-		if end, err = http1.HeadEnd(b, from); err != nil {
+		if end, err = http1.RequestHeadEnd(b, from); err != nil {
 			x.keepLine(b)
 			return refused(err)
 		}
@@ -39,7 +44,9 @@ func (x *exchange) receive() *failure {
 			return &failure{reason: httpcache.TargetTooLong}
 		}
 		from = len(b)
-		switch err := x.client.Fill(int(limits.MaxHeaderSize)); {
+		err = x.client.Fill(int(limits.MaxHeaderSize))
+		x.nothing = err != nil && len(b) == 1 && b[0] == '\r'
+		switch {
 		case err == nil:
 		case err == socket.ErrFull:
 			x.keepLine(b)
@@ -102,8 +109,14 @@ const maxLoggedLine = 1 << 10
 func readHead(c *socket.Conn, limit int64) (end int, err error) {
 	for from := 0; ; {
 		b := c.Buffered()
-		if end, err = http1.HeadEnd(b, from); end > 0 || err != nil {
-			return end, err
+		if end, err = http1.HeadEnd(b, from); err != nil {
+			return 0, err
+		}
+		if int64(end) > limit { // it came in one read
+			return 0, socket.ErrFull
+		}
+		if end > 0 {
+			return end, nil
 		}
 		from = len(b)
 		if err = c.Fill(int(limit)); err != nil {

@@ -166,8 +166,8 @@ func ruled(t testing.TB, text string, added int) (once func()) {
 	return steady(t, rules(t, text), browser, response, answer+added)
 }
 
-// answered returns what has one request answered by a rule.
-func answered(t testing.TB) (once func()) {
+// answeredByRule returns what has one request answered by a rule.
+func answeredByRule(t testing.TB) (once func()) {
 	p := start(t, rules(t, fmt.Sprintf(`
 [[rule]]
 name = "answered here"
@@ -201,7 +201,7 @@ func TestRules_AllocateNothingOnTheSteadyPath(t *testing.T) {
 	}
 	f("none matches", func(t testing.TB) func() { return ruled(t, noMatch(), 0) })
 	f("ten change headers", func(t testing.TB) func() { return ruled(t, exchange.TenRules, len(changed)) })
-	f("one answers", answered)
+	f("one answers", answeredByRule)
 }
 
 func benchmarkOnce(b *testing.B, once func()) {
@@ -216,4 +216,4 @@ func BenchmarkExchange_Pass1KiBNoRuleMatches(b *testing.B) { benchmarkOnce(b, ru
 func BenchmarkExchange_Pass1KiBTenRulesChange(b *testing.B) {
 	benchmarkOnce(b, ruled(b, exchange.TenRules, len(changed)))
 }
-func BenchmarkExchange_Answer1KiB(b *testing.B) { benchmarkOnce(b, answered(b)) }
+func BenchmarkExchange_Answer1KiB(b *testing.B) { benchmarkOnce(b, answeredByRule(b)) }

@@ -13,6 +13,7 @@ func (e *Error) Error() string { return e.Detail }
 var (
 	errBareLF           = &Error{httpcache.BadField, "a line ends in LF without CR"}
 	errRequestLine      = &Error{httpcache.BadRequestLine, "the request line is not METHOD SP TARGET SP HTTP/1.x"}
+	errLineEnd          = &Error{httpcache.BadRequestLine, "the request line ends in LF without CR"}
 	errMethod           = &Error{httpcache.BadRequestLine, "the method is not a token"}
 	errTarget           = &Error{httpcache.BadRequestLine, "the request target has a byte that must be percent-encoded"}
 	errTargetForm       = &Error{httpcache.BadRequestLine, "the request target is neither a path nor an http or https URI"}
@@ -20,6 +21,7 @@ var (
 	errMethodRefused    = &Error{httpcache.MethodRefused, "CONNECT and TRACE are not offered"}
 	errStatusLine       = &Error{httpcache.NextHopBadResponse, "the status line is not HTTP/1.x SP STATUS SP REASON"}
 	errNoColon          = &Error{httpcache.BadField, "a field line has no colon"}
+	errFold             = &Error{httpcache.BadField, "a field line begins with white space (line folding)"} // RFC 9112 section 5.2
 	errFieldName        = &Error{httpcache.BadField, "a field name is not a token directly before the colon"}
 	errFieldValue       = &Error{httpcache.BadField, "a field value has a control byte"}
 	errTooManyFields    = &Error{httpcache.TooManyFields, "there are more field lines than are taken"}

@@ -147,11 +147,13 @@ func parseFields(section []byte, maxFields int, fields []Field) ([]Field, error)
 			colon++
 		}
 		if colon == 0 || colon == len(line) || line[colon] != ':' {
-			if bytes.IndexByte(line, ':') < 0 {
+			switch {
+			case line[0] == ' ' || line[0] == '\t':
+				return fields, errFold
+			case bytes.IndexByte(line, ':') < 0:
 				return fields, errNoColon
 			}
-			// White space before the colon and obs-fold end here as well (RFC 9112 sections 5.1 and 5.2).
-			return fields, errFieldName
+			return fields, errFieldName // with white space before the colon, too (RFC 9112 section 5.1)
 		}
 		name, value := line[:colon], trim(line[colon+1:])
 		if !validValue(value) {

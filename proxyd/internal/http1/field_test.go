@@ -29,14 +29,15 @@ func TestFields_LineThatTwoCouldReadDifferentlyRefused(t *testing.T) {
 var fieldLines = map[string]*Error{
 	"no colon here":     errNoColon,
 	"x":                 errNoColon,
-	" ":                 errNoColon,
+	" ":                 errFold, // or white space before the first field
+	" folded":           errFold,
 	"\r":                errNoColon,
 	": value":           errFieldName,
 	":":                 errFieldName,
 	"X : y":             errFieldName,
 	"X\t: y":            errFieldName,
-	" X: y":             errFieldName, // obs-fold, or white space before the first field
-	"\tX: y":            errFieldName,
+	" X: y":             errFold,
+	"\tX: y":            errFold,
 	"X Y: z":            errFieldName,
 	"X\x00: y":          errFieldName,
 	"X\r: y":            errFieldName,

@@ -142,6 +142,18 @@ var ambiguous = []struct {
 	{[]string{"Transfer-Encoding: identity, chunked"}, false, errCodingUnknown},
 }
 
+func TestFraming_LengthIsSentOnWithoutLeadingZeros(t *testing.T) {
+	for in, want := range map[string]string{"0": "0", "000": "0", "5": "5", "010": "10", "0000000000000000005": "5", "100": "100"} {
+		request := parseRequest(t, head("POST / HTTP/1.1", "Host: a", "Content-Length: "+in))
+		response := parseResponse(t, head("HTTP/1.1 200 OK", "X: y", "Content-Length: "+in), false)
+		for _, f := range []Field{request.Fields[1], response.Fields[1]} {
+			if string(f.Value) != want {
+				t.Errorf("Content-Length: %s is sent on as %s, want %s", in, f.Value, want)
+			}
+		}
+	}
+}
+
 func TestParseLength_EveryNumberThatFits(t *testing.T) {
 	for _, n := range []int64{0, 1, 9, 10, 99, 1<<31 - 1, 1 << 31, 1<<32 + 5, 999999999999999999, 1000000000000000000, math.MaxInt64 - 1, math.MaxInt64} {
 		if got, ok := parseLength([]byte(strconv.FormatInt(n, 10))); got != n || !ok {

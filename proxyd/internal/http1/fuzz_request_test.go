@@ -3,6 +3,7 @@ package http1
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -75,6 +76,7 @@ func headWith(b, lines []byte) []byte {
 
 func requestSeeds() [][]byte {
 	seeds := [][]byte{
+		head("POST / HTTP/1.1", "Host: a", "Content-Length: 010"),
 		browserRequest,
 		head("OPTIONS HTTP://A:80 HTTP/1.1", "Host: B", "Max-Forwards: 0"),
 		head("OPTIONS * HTTP/1.0"),
@@ -257,7 +259,11 @@ func headerOf(fields []Field) http.Header {
 	return header
 }
 
+// sameHeader holds got, which net/http has read, against what we take from the same bytes: the zeros before a length are not.
 func sameHeader(want, got http.Header) error {
+	for i, length := range got["Content-Length"] {
+		got["Content-Length"][i] = cmp.Or(strings.TrimLeft(length, "0"), "0")
+	}
 	if !maps.EqualFunc(want, got, slices.Equal) {
 		return fmt.Errorf("fields %q instead of %q", got, want)
 	}

@@ -53,6 +53,7 @@ func FuzzResponse(f *testing.F) {
 
 func responseSeeds() [][]byte {
 	seeds := [][]byte{
+		head("HTTP/1.1 200 OK", "Content-Length: 010"),
 		cdnResponse,
 		head("HTTP/1.1 200"),
 		head("HTTP/1.0 200 OK", "Connection: keep-alive, x-a", "Keep-Alive: timeout=5", "X-A: 1", "Content-Length: 0"),

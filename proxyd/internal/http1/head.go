@@ -41,6 +41,20 @@ func HeadEnd(b []byte, from int) (end int, err error) {
 	}
 }
 
+// RequestHeadEnd is HeadEnd for a request, without the empty lines before it. A start that no more bytes can make a request line of
+// is an error as soon as it is seen: who speaks TLS to us says something that may have no line at all, and waits for an answer.
+func RequestHeadEnd(b []byte, from int) (end int, err error) {
+	if len(b) > 0 && classes[b[0]]&tokenByte == 0 && (b[0] != '\r' || len(b) > 1) {
+		return 0, errMethod
+	}
+	if end, err = HeadEnd(b, from); err != nil {
+		if lf := bytes.IndexByte(b, '\n'); b[lf-1] != '\r' { // lf is not 0: an LF is no token
+			err = errLineEnd
+		}
+	}
+	return end, err
+}
+
 // LineEnded says whether the first line of b is complete.
 func LineEnded(b []byte) bool { return bytes.IndexByte(b, '\n') >= 0 }
 
@@ -84,7 +98,7 @@ func ParseRequest(head []byte, maxFields int, r *Request) error {
 	}
 	r.KeepAlive = !options.close && (r.Minor >= 1 || options.keepAlive)
 	var f framing
-	hosts, upgrades, h2c := 0, false, false
+	hosts, named, unfit := 0, false, false
 	for i := range r.Fields {
 		field := &r.Fields[i]
 		switch field.Kind {
@@ -117,11 +131,8 @@ func ParseRequest(head []byte, maxFields int, r *Request) error {
 			}
 			r.MaxForwards = n
 		case Upgrade:
-			for protocol := range tokens(field.Value) {
-				name, _, _ := bytes.Cut(protocol, []byte{'/'})
-				upgrades = true
-				h2c = h2c || equalFold(name, "h2c")
-			}
+			n, u := protocols(field.Value)
+			named, unfit = named || n, unfit || u
 		case TE:
 			for coding := range tokens(field.Value) {
 				r.Trailers = r.Trailers || equalFold(coding, "trailers")
@@ -134,7 +145,7 @@ func ParseRequest(head []byte, maxFields int, r *Request) error {
 	if string(r.Method) == "CONNECT" || string(r.Method) == "TRACE" {
 		return errMethodRefused
 	}
-	r.Upgrade = options.upgrade && upgrades && !h2c && r.Minor >= 1
+	r.Upgrade = options.upgrade && named && !unfit && r.Minor >= 1
 	if f.chunked {
 		r.Body = Chunked
 	} else if f.length > 0 {
@@ -207,6 +218,17 @@ func (r *Request) parseAbsolute() error {
 		r.Path = path
 	}
 	return nil
+}
+
+// protocols says whether an Upgrade field names any protocols, and whether one of them is unfit to be passed on: not NAME[/VERSION],
+// or h2c, in which requests would go past us unseen (RFC 9110 section 7.8, RFC 9113 section 3.1).
+func protocols(value []byte) (named, unfit bool) {
+	for protocol := range tokens(value) {
+		name, version, versioned := bytes.Cut(protocol, []byte{'/'})
+		named = true
+		unfit = unfit || !IsToken(name) || versioned && !IsToken(version) || equalFold(name, "h2c")
+	}
+	return named, unfit
 }
 
 func cutPrefixFold(b []byte, prefix string) ([]byte, bool) {
@@ -283,7 +305,9 @@ type Response struct {
 	Length    int64 // of the body, for Body == Length
 	KeepAlive bool  // next-hop lets the connection live on
 	Upgrade   bool  // Connection: upgrade
+	Protocols bool  // an Upgrade field names protocols, all of which may be passed on
 	HasDate   bool
+	Unsafe    bool // has no body by its status, but fields that speak of one: what follows may be anything
 }
 
 // ParseResponse parses head, which HeadEnd has found complete, into r. headRequest says that the request's method was HEAD, so
@@ -303,6 +327,7 @@ func ParseResponse(head []byte, headRequest bool, r *Response) error {
 		return asResponse(err)
 	}
 	r.Upgrade = options.upgrade
+	named, unfit := false, false
 	bodiless := r.Status < 200 || r.Status == 204 || r.Status == 304
 	f := framing{response: true}
 	for i := range r.Fields {
@@ -314,11 +339,16 @@ func ParseResponse(head []byte, headRequest bool, r *Response) error {
 			}
 			if r.Status < 200 || r.Status == 204 {
 				field.Hop = true // RFC 9110 section 8.6: not in 1xx and 204
+				r.Unsafe = f.chunked || f.length > 0
 			}
 		case Date:
 			r.HasDate = true
+		case Upgrade:
+			n, u := protocols(field.Value)
+			named, unfit = named || n, unfit || u
 		}
 	}
+	r.Protocols = named && !unfit
 	switch {
 	case bodiless || headRequest:
 		r.Body = None
@@ -333,6 +363,37 @@ func ParseResponse(head []byte, headRequest bool, r *Response) error {
 	}
 	r.KeepAlive = r.Body != UntilClose && !options.close && (r.Minor >= 1 || options.keepAlive)
 	return nil
+}
+
+// Switches says whether r is a 101 that request asked for: it names protocols, and request offered each of them (RFC 9110 section
+// 7.8).
+func (r *Response) Switches(request *Request) bool {
+	if r.Status != 101 || !request.Upgrade || !r.Upgrade || !r.Protocols {
+		return false
+	}
+	for i := range r.Fields {
+		if r.Fields[i].Kind == Upgrade {
+			for protocol := range tokens(r.Fields[i].Value) {
+				if !offers(request.Fields, protocol) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+func offers(fields []Field, protocol []byte) bool {
+	for i := range fields {
+		if fields[i].Kind == Upgrade {
+			for offered := range tokens(fields[i].Value) {
+				if equalFoldBytes(offered, protocol) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 func (r *Response) parseLine(line []byte) error {
@@ -394,6 +455,9 @@ func (f *framing) add(field *Field, minor int) error {
 			return errLengthInvalid
 		default:
 			f.hasLength, f.length = true, n
+			for len(field.Value) > 1 && field.Value[0] == '0' {
+				field.Value = field.Value[1:] // who reads it next might take it for octal
+			}
 			return nil
 		}
 	}

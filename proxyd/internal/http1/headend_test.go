@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 )
 
@@ -89,6 +90,35 @@ func TestHeadEnd_BareLFIsRefusedAsSoonAsItIsSeen(t *testing.T) {
 	}
 }
 
+func TestRequestHeadEnd_WhatIsNoRequestLineIsRefusedAsSoonAsItIsSeen(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want error
+	}{
+		{"", nil},
+		{"\r", nil}, // half an empty line
+		{"G", nil},
+		{"GET / HTTP/1.1\r\nHost", nil},
+		{"GET / HTTP/1.1\r\nHost: a\n", errBareLF},
+		{"GET / HTTP/1.1\n", errLineEnd},
+		{"G\n", errLineEnd},
+		{"\n", errMethod},
+		{"\r\r", errMethod},
+		{"\rG", errMethod},
+		{" G", errMethod},
+		{"\x16\x03\x01\x02\x00", errMethod}, // a TLS hello
+		{"\x80", errMethod},                 // one of SSL 2
+	} {
+		if end, err := RequestHeadEnd([]byte(c.in), 0); end != 0 || !errors.Is(err, c.want) {
+			t.Errorf("%q: got %d, %v, want %v", c.in, end, err, c.want)
+		}
+	}
+	in := []byte("GET / HTTP/1.1\r\n\r\nG")
+	if end, err := RequestHeadEnd(in, 17); end != len(in)-1 || err != nil {
+		t.Errorf("%q: got %d, %v", in, end, err)
+	}
+}
+
 // FuzzHeadEnd holds: whatever the pieces are, the end and the error are those of the whole, and those of a plain definition.
 func FuzzHeadEnd(f *testing.F) {
 	for _, c := range headEnds {
@@ -103,6 +133,38 @@ func FuzzHeadEnd(f *testing.F) {
 		}
 		if inPieces, errInPieces := headEndInPieces(b, cuts); end != inPieces || err != errInPieces {
 			t.Fatalf("as a whole %d, %v; in pieces %d, %v", end, err, inPieces, errInPieces)
+		}
+	})
+}
+
+// FuzzRequestHeadEnd holds that nothing is refused early which would not be refused as a whole, and nothing taken that HeadEnd
+// refuses.
+func FuzzRequestHeadEnd(f *testing.F) {
+	for _, c := range headEnds {
+		f.Add([]byte(c.in))
+	}
+	for _, start := range []string{"\r", "\rG", "\x16\x03\x01", "G\n", " G / HTTP/1.1\r\n\r\n", "G\tT / HTTP/1.1\r\n\r\n"} {
+		f.Add([]byte(start))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if bytes.HasPrefix(b, []byte("\r\n")) {
+			return // an empty line, which the caller has taken away
+		}
+		end, err := RequestHeadEnd(b, 0)
+		plainEnd, plainErr := HeadEnd(b, 0)
+		switch {
+		case err == nil && (end != plainEnd || plainErr != nil):
+			t.Fatalf("%q: got %d; HeadEnd says %d, %v", b, end, plainEnd, plainErr)
+		case err == nil || plainErr != nil:
+		case plainEnd > 0:
+			if ParseRequest(b[:plainEnd], 1000, new(Request)) == nil {
+				t.Fatalf("%q is refused early, and is a request", b)
+			}
+		default: // there is more to come: it must not help
+			whole := append(bytes.Clone(b), " / HTTP/1.1\r\nHost: a\r\n\r\n"...)
+			if end, err := HeadEnd(whole, 0); err == nil && ParseRequest(whole[:end], 1000, new(Request)) == nil {
+				t.Fatalf("%q is refused early, and is the start of a request", b)
+			}
 		}
 	})
 }

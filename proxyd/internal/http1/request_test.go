@@ -329,6 +329,9 @@ func TestParseRequest_UpgradeNeedsItsOptionAndIsNeverH2C(t *testing.T) {
 		{false, head("GET / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: h2c/2")},
 		{false, head("GET / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: websocket, h2c")},
 		{false, head("GET / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: h2c", "Upgrade: websocket")},
+		{false, head("GET / HTTP/1.1", "Host: a", "Connection: upgrade", `Upgrade: "h2c"`)}, // no token: somebody may trim it
+		{false, head("GET / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: h2c;x")},
+		{false, head("GET / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: websocket/")},
 	} {
 		if r := parseRequest(t, c.in); r.Upgrade != c.want {
 			t.Errorf("%q: may be upgraded: %v, want %v", c.in, r.Upgrade, c.want)

@@ -129,3 +129,46 @@ func TestParseResponse_NoFramingFieldWithInterimAnd204(t *testing.T) {
 		t.Errorf("304: forwarded %q with body %d, want neither", got, r.Body)
 	}
 }
+
+func TestParseResponse_LengthWhereNoBodyCanBeIsNotTrusted(t *testing.T) {
+	for _, c := range []struct {
+		want bool
+		in   []byte
+	}{
+		{true, head("HTTP/1.1 204 No Content", "Content-Length: 5")},
+		{true, head("HTTP/1.1 204 No Content", "Transfer-Encoding: chunked")},
+		{true, head("HTTP/1.1 103 Early Hints", "Content-Length: 5")},
+		{false, head("HTTP/1.1 204 No Content")},
+		{false, head("HTTP/1.1 204 No Content", "Content-Length: 0")}, // common, and no two can differ on what follows
+		{false, head("HTTP/1.1 304 Not Modified", "Content-Length: 5")},
+		{false, head("HTTP/1.1 200 OK", "Content-Length: 5")},
+	} {
+		if r := parseResponse(t, c.in, false); r.Unsafe != c.want {
+			t.Errorf("%q: unsafe: %v, want %v", c.in, r.Unsafe, c.want)
+		}
+	}
+}
+
+func TestSwitches_OnlyToWhatTheRequestOffered(t *testing.T) {
+	asked := parseRequest(t, head("GET / HTTP/1.1", "Host: a", "Connection: upgrade", "Upgrade: websocket, a/1", "Upgrade: b"))
+	for _, c := range []struct {
+		want    bool
+		request *Request
+		in      []byte
+	}{
+		{true, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: WebSocket")},
+		{true, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: a/1, b")},
+		{true, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: a/1", "Upgrade: b")},
+		{false, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: a/2")},
+		{false, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: websocket, h2c")},
+		{false, asked, head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: websocket", "Upgrade: c")},
+		{false, asked, head("HTTP/1.1 101 x", "Connection: upgrade")},
+		{false, asked, head("HTTP/1.1 101 x", "Upgrade: websocket")},
+		{false, asked, head("HTTP/1.1 200 x", "Connection: upgrade", "Upgrade: websocket")},
+		{false, parseRequest(t, head("GET / HTTP/1.1", "Host: a", "Upgrade: websocket")), head("HTTP/1.1 101 x", "Connection: upgrade", "Upgrade: websocket")},
+	} {
+		if got := parseResponse(t, c.in, false).Switches(c.request); got != c.want {
+			t.Errorf("%q: switches: %v, want %v", c.in, got, c.want)
+		}
+	}
+}

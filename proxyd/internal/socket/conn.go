@@ -47,8 +47,8 @@ type Conn struct {
 	closing sync.Mutex // keeps Cut off a descriptor that is closed, and perhaps somebody else's by now
 	closed  bool
 
-	shard      *shard
-	prev, next *Conn // in the shard's list, under its lock
+	shard *shard
+	place int // among the shard's connections, under its lock
 }
 
 // Remote returns the peer's address.

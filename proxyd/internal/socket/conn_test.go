@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestConn_HoldsABufferOnlyForAsLongAsItHoldsBytes(t *testing.T) {
@@ -145,7 +147,7 @@ func TestEnded_HoldsForAnEndedConnectionAndForUnaskedBytes(t *testing.T) {
 		t.Error("an open and silent connection has not ended")
 	}
 	send(t, peer, "x")
-	eventually(t, "unasked bytes are noticed", c.Ended)
+	watchtest.Eventually(t, "unasked bytes are noticed", c.Ended)
 	if err := c.Fill(1); err != nil || string(c.Buffered()) != "x" {
 		t.Errorf("Ended took the bytes: %v, %q", err, c.Buffered())
 	}
@@ -154,7 +156,7 @@ func TestEnded_HoldsForAnEndedConnectionAndForUnaskedBytes(t *testing.T) {
 		t.Error("the connection is silent again")
 	}
 	peer.Close()
-	eventually(t, "the peer's end is noticed", c.Ended)
+	watchtest.Eventually(t, "the peer's end is noticed", c.Ended)
 	c, _ = pair(t, s)
 	c.Close()
 	if !c.Ended() {

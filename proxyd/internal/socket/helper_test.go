@@ -4,11 +4,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
 	"section.internal/contract/leaktest"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
@@ -19,14 +19,14 @@ const patience = 10 * time.Second
 // newPoller returns a poller of its own for the test, which at its end must have given back all descriptors.
 func newPoller(t testing.TB) *Poller {
 	t.Helper()
-	before := descriptors(t)
+	before := watchtest.Descriptors(t)
 	s, err := NewPoller()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		s.Close()
-		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
+		watchtest.Eventually(t, "all descriptors are given back", func() bool { return watchtest.Descriptors(t) <= before })
 	})
 	return s
 }
@@ -88,15 +88,6 @@ func expect(t testing.TB, r io.Reader, want string) {
 	}
 }
 
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
 // within returns what f returns, which must be soon.
 func within[T any](t testing.TB, f func() T) T {
 	t.Helper()
@@ -109,20 +100,4 @@ func within[T any](t testing.TB, f func() T) T {
 		t.Fatalf("nothing happened for %v", patience)
 		panic("unreachable")
 	}
-}
-
-func descriptors(t testing.TB) int {
-	t.Helper()
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, fd := range open {
-		// The poller's own descriptors come with the first connection and stay.
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && (len(to) < 10 || to[:10] != "anon_inode") {
-			n++
-		}
-	}
-	return n
 }

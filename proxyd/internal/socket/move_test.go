@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"section.internal/proxyd/internal/watchtest"
 )
 
 type moved struct {
@@ -300,7 +302,7 @@ func TestPipes_AreUsedAgainAndTrimmedWhenNobodyNeedsThem(t *testing.T) {
 	s := newPoller(t)
 	src, from := pair(t, s)
 	dst, to := pair(t, s)
-	before := descriptors(t)
+	before := watchtest.Descriptors(t)
 	for range 3 {
 		send(t, from, "abc")
 		if r := mover(Move).do(dst, src, 3, patience, patience); r.n != 3 {
@@ -308,10 +310,10 @@ func TestPipes_AreUsedAgainAndTrimmedWhenNobodyNeedsThem(t *testing.T) {
 		}
 		expect(t, to, "abc")
 	}
-	if n := descriptors(t) - before; n != 2 {
+	if n := watchtest.Descriptors(t) - before; n != 2 {
 		t.Errorf("three moves one after the other left %d descriptors; want one pipe", n)
 	}
-	eventually(t, "the idle pipe is closed", func() bool { return descriptors(t) == before })
+	watchtest.Eventually(t, "the idle pipe is closed", func() bool { return watchtest.Descriptors(t) == before })
 }
 
 func TestPipes_OfALoadAreTrimmedOldestFirst(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestPark_ResumesOnceForWhateverHappens(t *testing.T) {
@@ -40,7 +42,7 @@ func TestPark_RefusesAConnectionThatHasNews(t *testing.T) {
 	c, peer := pair(t, newPoller(t))
 	quiet(t, c)
 	send(t, peer, "x")
-	eventually(t, "the poller knows", func() bool { return c.in.state.Load() == ready })
+	watchtest.Eventually(t, "the poller knows", func() bool { return c.in.state.Load() == ready })
 	if c.Park(func() { t.Error("resumed although it was not parked") }) {
 		t.Error("it was parked")
 	}
@@ -111,7 +113,7 @@ func TestEnded_KnowsWithoutBeingTold(t *testing.T) {
 			t.Errorf("%s: ended before anything happened", name)
 		}
 		happens(peer)
-		eventually(t, name+" is noticed", c.Ended)
+		watchtest.Eventually(t, name+" is noticed", c.Ended)
 	}
 }
 

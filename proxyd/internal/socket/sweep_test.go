@@ -11,9 +11,7 @@ import (
 func watched(s *Poller) (n int) {
 	for i := range s.shards {
 		s.shards[i].mu.Lock()
-		for c := s.shards[i].head; c != nil; c = c.next {
-			n++
-		}
+		n += len(s.shards[i].conns)
 		s.shards[i].mu.Unlock()
 	}
 	return n
@@ -125,6 +123,11 @@ func TestSweep_ForgetsConnectionsFromAnyPlaceInItsLists(t *testing.T) {
 		c.Close()
 		if left := watched(s); left != len(conns)-i-1 {
 			t.Fatalf("%d are watched after %d of %d were closed", left, i+1, len(conns))
+		}
+		for _, c := range conns[i+1:] {
+			if c.shard.conns[c.place] != c {
+				t.Fatalf("a connection that is open is not where it says after %d of %d were closed", i+1, len(conns))
+			}
 		}
 	}
 }

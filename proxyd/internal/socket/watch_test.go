@@ -3,6 +3,8 @@ package socket
 import (
 	"net"
 	"testing"
+
+	"section.internal/proxyd/internal/watchtest"
 )
 
 // leave ends a peer's connection in one of two ways.
@@ -19,7 +21,7 @@ func TestWatch_InterruptsTheOtherWhenThePeerHasEnded(t *testing.T) {
 			other, _ := pair(t, s)
 			if before {
 				leave(peer)
-				eventually(t, "the end is known", c.hungUp.Load)
+				watchtest.Eventually(t, "the end is known", c.hungUp.Load)
 			}
 			c.Watch(other, true)
 			failed := make(chan error, 1)
@@ -44,7 +46,7 @@ func TestWatch_OfABreakOnlyDoesNotMindThePeersEnd(t *testing.T) {
 	other, otherPeer := pair(t, s)
 	c.Watch(other, false)
 	leave["closes its side"](peer)
-	eventually(t, "the end is known", c.hungUp.Load)
+	watchtest.Eventually(t, "the end is known", c.hungUp.Load)
 	send(t, otherPeer, "x")
 	if err := within(t, func() error { return other.Fill(1) }); err != nil {
 		t.Errorf("after the end: %v", err)
@@ -73,7 +75,7 @@ func TestUnwatch_LeavesNoInterruptionBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		other.Consume(1)
-		eventually(t, "the end is known", c.hungUp.Load)
+		watchtest.Eventually(t, "the end is known", c.hungUp.Load)
 		if other.interrupted.Load() {
 			t.Fatal("an interruption was left behind")
 		}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"section.internal/contract/httpcache"
 	"section.internal/contract/leaktest"
 	"section.internal/proxyd/internal/socket"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
@@ -36,9 +36,9 @@ type origin struct {
 func newOrigin(t testing.TB, addrs ...string) *origin {
 	t.Helper()
 	o := &origin{accepted: make(chan *net.TCPConn, 100)}
-	before := descriptors(t)
+	before := watchtest.Descriptors(t)
 	t.Cleanup(func() {
-		eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
+		watchtest.Eventually(t, "all descriptors are given back", func() bool { return watchtest.Descriptors(t) <= before })
 	})
 	var accepting sync.WaitGroup
 	var listeners []net.Listener
@@ -146,7 +146,7 @@ func newPoolAt(t testing.TB, name string, look Lookup, settings config.NextHop, 
 	t.Cleanup(func() {
 		p.Close()
 		poller.Close()
-		eventually(t, "all places are given back", func() bool { return p.Status().Open == 0 })
+		watchtest.Eventually(t, "all places are given back", func() bool { return p.Status().Open == 0 })
 	})
 	return p
 }
@@ -181,7 +181,7 @@ func getLater(t testing.TB, p *Pool, fresh bool) <-chan got {
 		c, err := p.Get(fresh)
 		result <- got{c, err}
 	}()
-	eventually(t, "Get waits", func() bool { return waiting() > before })
+	watchtest.Eventually(t, "Get waits", func() bool { return waiting() > before })
 	return result
 }
 
@@ -214,29 +214,4 @@ func wantReason(t testing.TB, err error, reason httpcache.Reason, words ...strin
 			t.Errorf("%q does not say %q", err, w)
 		}
 	}
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
-func descriptors(t testing.TB) int {
-	t.Helper()
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, fd := range open {
-		// The poller's own descriptors come with the first connection and stay.
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && !strings.HasPrefix(to, "anon_inode") {
-			n++
-		}
-	}
-	return n
 }

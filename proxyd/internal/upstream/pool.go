@@ -74,6 +74,9 @@ func NewPool(name string, lookup Lookup, settings func() config.NextHop, poller 
 	return p, nil
 }
 
+// Host returns the host of next-hop as a Host field has it, without the port.
+func (p *Pool) Host() string { return p.resolver.hostField }
+
 // Abort makes each Get that waits fail, and each later one that would have to wait. Close is still to be called.
 func (p *Pool) Abort() { p.cancel() }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"section.internal/contract/httpcache"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 func TestPool_HandsOutTheConnectionUsedLast(t *testing.T) {
@@ -85,7 +86,7 @@ func TestPool_EndedConnectionIsNeverUsedAgain(t *testing.T) {
 			good, _ := connect(t, p, o)
 			bad, peer := connect(t, p, o)
 			spoil(peer)
-			eventually(t, "the kernel has taken what the peer did", bad.Ended)
+			watchtest.Eventually(t, "the kernel has taken what the peer did", bad.Ended)
 			p.Put(good)
 			p.Put(bad)
 			if c := get(t, p, false); c != good {
@@ -163,7 +164,7 @@ func TestPool_ConnectionThatEndedIsNotHandedToOneWhoWaits(t *testing.T) {
 	a := get(t, p, false)
 	waiting := getLater(t, p, false)
 	o.accept(t).Close()
-	eventually(t, "the end is seen", a.Ended)
+	watchtest.Eventually(t, "the end is seen", a.Ended)
 	p.Put(a)
 	g := wait(t, waiting)
 	if g.err != nil || g.Conn == a || g.Reused {
@@ -400,7 +401,7 @@ func TestPool_TidiesIdleConnectionsAway(t *testing.T) {
 	p.mu.Unlock()
 	names.set(nil, good.Remote().Addr())
 	p.resolver.again()
-	eventually(t, "one is left", func() bool { s := p.Status(); return s.Open == 1 && s.Idle == 1 })
+	watchtest.Eventually(t, "one is left", func() bool { s := p.Status(); return s.Open == 1 && s.Idle == 1 })
 	if c := get(t, p, false); c != good {
 		t.Error("a good one was ended")
 	} else {
@@ -454,7 +455,7 @@ func TestPool_AbortEndsAllWaits(t *testing.T) {
 			c, err := p.Get(false)
 			result <- got{c, err}
 		}()
-		eventually(t, "Get is under way", func() bool { return p.Status().Open == 1 })
+		watchtest.Eventually(t, "Get is under way", func() bool { return p.Status().Open == 1 })
 		results = append(results, result)
 	}
 	full.Abort()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,13 +40,14 @@ type answer struct {
 // resolver keeps the addresses of next-hop: asks at the start, on an interval and on demand, and keeps the last good answer
 // while the name server has none.
 type resolver struct {
-	name   string // host:port
-	host   string
-	port   uint16
-	lookup Lookup
-	every  func() time.Duration
-	log    *slog.Logger
-	kick   chan struct{}
+	name      string // host:port
+	host      string
+	hostField string // host as HTTP writes it
+	port      uint16
+	lookup    Lookup
+	every     func() time.Duration
+	log       *slog.Logger
+	kick      chan struct{}
 
 	mu      sync.Mutex
 	current answer
@@ -61,13 +63,23 @@ func newResolver(name string, lookup Lookup, every func() time.Duration, log *sl
 	if err != nil || host == "" || port == 0 {
 		return nil, fmt.Errorf("next-hop %q: want HOST:PORT with a port from 1 to 65535", name)
 	}
-	r := &resolver{name: name, host: host, port: uint16(port), lookup: lookup, every: every, log: log,
+	r := &resolver{name: name, host: host, hostField: host, port: uint16(port), lookup: lookup, every: every, log: log,
 		kick: make(chan struct{}, 1), news: make(chan struct{})}
-	if ip, err := netip.ParseAddr(host); err == nil {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err == nil:
 		r.lookup = func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{ip}, nil }
+		if ip.Is6() {
+			r.hostField = "[" + ip.WithZone("").String() + "]" // RFC 3986 section 3.2.2; a zone means nothing to next-hop
+		}
+	case strings.Trim(host, nameBytes) != "":
+		return nil, fmt.Errorf("next-hop %q: want HOST:PORT with a HOST that is an IP address or of letters, digits, \"-\", \"_\" and \".\"", name)
 	}
 	return r, nil
 }
+
+// nameBytes are those that a name of next-hop may have: it becomes the Host field of requests that have none.
+const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 // run resolves until ctx ends.
 func (r *resolver) run(ctx context.Context) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"section.internal/contract/httpcache"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 var (
@@ -228,7 +229,7 @@ func TestPool_GoesToTheNewAddressWhenNextHopMoves(t *testing.T) {
 	_, err := p.Get(false)
 	wantReason(t, err, httpcache.NextHopRefused)
 	names.set(nil, o.addrs...) // the interval is an hour: the failure makes the pool ask
-	eventually(t, "a connection to the new address", func() bool {
+	watchtest.Eventually(t, "a connection to the new address", func() bool {
 		c, err := p.Get(true)
 		if err != nil {
 			return false
