@@ -25,6 +25,7 @@ type relay struct {
 
 	out []byte // to be sent before all else: the head of the message, then framing
 
+	reader   reader      // nil, or who is told when src has given all
 	received atomic.Bool // src has given all of the body; what is left to do is to write the last of it
 
 	read int64 // bytes taken from src
@@ -33,6 +34,9 @@ type relay struct {
 
 	srcErr, dstErr error // at most one is set
 }
+
+// reader is who has src to give away once it is not needed any more. (It is no func: that would be allocated for each response.)
+type reader interface{ doneReading() }
 
 // errBodyTooLarge is the srcErr of a body beyond the limit.
 var errBodyTooLarge = errors.New("the body is larger than client.max_body_size")
@@ -54,31 +58,45 @@ func (r *relay) run() bool {
 	case http1.UntilClose:
 		return r.runUntilClose()
 	}
+	r.ended()
 	return r.flush()
 }
 
-// runLength moves n bytes of data and leaves the last of them in out where that is shorter than gather.
+// ended is called once src has given all, and before dst is given the last of it: whoever answers what dst has got finds that
+// there is no more to come. From then on src is not touched.
+func (r *relay) ended() {
+	r.received.Store(true)
+	if r.reader != nil {
+		r.reader.doneReading()
+	}
+}
+
+// runLength moves n bytes of data and leaves the last of them in out where the kernel did not move them.
 func (r *relay) runLength(n int64) bool {
 	for n > 0 {
 		part := r.src.Buffered()
 		switch {
+		case int64(len(part)) >= n: // the buffer is src's: the last of it is copied even where that is more than gather
+			r.out = append(r.out, part[:n]...)
+			r.data += n
+			r.take(int(n))
+			n = 0
 		case len(part) > 0:
-			part = part[:min(int64(len(part)), n)]
 			n -= int64(len(part))
-			r.received.Store(n == 0)
 			ok := r.put(part)
 			r.take(len(part)) // even if dst is gone: what stayed would be read as src's next message
 			if !ok {
 				return false
 			}
 		case n >= splicedFrom:
-			return r.flush() && r.move(n, &r.received)
+			return r.flush() && r.move(n, r.ended)
 		default:
 			if !r.flush() || !r.fill() {
 				return false
 			}
 		}
 	}
+	r.ended()
 	return true
 }
 
@@ -177,13 +195,13 @@ func (r *relay) runTrailers() bool {
 		r.srcErr = err
 		return false
 	}
-	r.received.Store(true)
 	if r.chunked {
 		r.out = append(r.out, "0\r\n"...)
 		r.out = http1.AppendFields(r.out, fields)
 		r.out = append(r.out, "\r\n"...)
 	}
 	r.take(end)
+	r.ended()
 	return r.flush()
 }
 
@@ -242,7 +260,7 @@ func (r *relay) take(n int) {
 	r.read += int64(n)
 }
 
-func (r *relay) move(n int64, taken *atomic.Bool) bool {
+func (r *relay) move(n int64, taken func()) bool {
 	moved, srcErr, dstErr := socket.Move(r.dst, r.src, n, r.readWait, r.writeWait, taken)
 	r.read += moved
 	r.data += moved

@@ -4,7 +4,6 @@ import (
 	"io"
 	"math"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -13,10 +12,11 @@ import (
 
 // Move moves n bytes from src to dst inside the kernel (splice), or all until src ends when n is negative. Nothing may be
 // buffered in src. readWait and writeWait limit each single wait. It returns how many bytes dst was given, and what went wrong
-// on which side; io.ErrUnexpectedEOF when src ended before n. Where taken is not nil it is set once src has given n bytes, before
-// dst gets the last of them: whoever answers what dst has got finds it set.
-func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *atomic.Bool) (moved int64, srcErr, dstErr error) {
-	p, err := src.poller.pipes.take()
+// on which side; io.ErrUnexpectedEOF when src ended before n. Where taken is not nil it is called once src has given n bytes, before
+// dst gets the last of them; from then on src is not touched, and may be somebody else's.
+func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken func()) (moved int64, srcErr, dstErr error) {
+	pipes := &src.poller.pipes
+	p, err := pipes.take()
 	if err != nil {
 		return moveByCopy(dst, src, n, readWait, writeWait, taken)
 	}
@@ -37,7 +37,7 @@ func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *ato
 		}
 		before := p.held
 		if taken != nil && int64(before) == left {
-			taken.Store(true)
+			taken()
 		}
 		dstErr = p.drain(dst, writeWait)
 		moved += int64(before - p.held)
@@ -46,12 +46,14 @@ func Move(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *ato
 			break
 		}
 	}
-	src.poller.pipes.put(p)
+	pipes.put(p)
 	return moved, srcErr, dstErr
 }
 
 // moveByCopy does what Move does through a buffer, for when the process has no descriptors left for a pipe.
-func moveByCopy(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *atomic.Bool) (moved int64, srcErr, dstErr error) {
+func moveByCopy(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken func()) (moved int64, srcErr, dstErr error) {
+	own := takeBuffer()
+	defer putBuffer(own)
 	for n < 0 || moved < n {
 		src.LimitRead(readWait)
 		err := src.Fill(bufferSize)
@@ -64,17 +66,17 @@ func moveByCopy(dst, src *Conn, n int64, readWait, writeWait time.Duration, take
 			}
 			return moved, err, nil
 		}
-		part := src.Buffered()
+		part := own[:copy(own, src.Buffered())]
 		if n >= 0 {
 			part = part[:min(int64(len(part)), n-moved)]
 		}
+		src.Consume(len(part))
 		if taken != nil && moved+int64(len(part)) == n {
-			taken.Store(true)
+			taken()
 		}
 		dst.LimitWrite(writeWait)
 		written, err := dst.Write(part)
 		moved += int64(written)
-		src.Consume(len(part))
 		if err != nil {
 			return moved, nil, err
 		}

@@ -20,7 +20,7 @@ type moved struct {
 	srcErr, dstErr error
 }
 
-type mover func(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *atomic.Bool) (int64, error, error)
+type mover func(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken func()) (int64, error, error)
 
 // movers are the two ways to move; what holds for one holds for the other.
 var movers = map[string]mover{"splice": Move, "copy": moveByCopy}
@@ -84,7 +84,7 @@ func TestMove_TellsThatAllIsTakenBeforeTheLastByteIsGiven(t *testing.T) {
 			done := make(chan moved, 1)
 			go func() {
 				var r moved
-				r.n, r.srcErr, r.dstErr = move(dst, src, int64(len(body)), patience, patience, &taken)
+				r.n, r.srcErr, r.dstErr = move(dst, src, int64(len(body)), patience, patience, func() { taken.Store(true) })
 				done <- r
 			}()
 			if _, err := from.Write(body[:1]); err != nil {
