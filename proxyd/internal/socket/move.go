@@ -11,7 +11,7 @@ import (
 )
 
 // Move writes first to dst and then moves n bytes there from src inside the kernel (splice), or all until src ends when n is
-// negative. Nothing may be buffered in src. readWait and writeWait limit each single wait. It returns how many bytes dst was given,
+// negative; n is not 0. Nothing may be buffered in src. readWait and writeWait limit each single wait. It returns how many bytes dst was given,
 // first included, and what went wrong on which side; io.ErrUnexpectedEOF when src ended before n. Where taken is not nil it is
 // called once src has given n bytes, before dst gets the last of them; from then on src is not touched, and may be somebody else's.
 func Move(dst, src *Conn, first []byte, n int64, readWait, writeWait time.Duration, taken func()) (given int64, srcErr, dstErr error) {
@@ -27,7 +27,10 @@ func Move(dst, src *Conn, first []byte, n int64, readWait, writeWait time.Durati
 	}
 	for left > 0 {
 		src.LimitRead(readWait)
-		srcErr = p.fill(src, left, len(first) == 0)
+		srcErr = ErrNotReady
+		if len(first) == 0 || left <= togetherUpTo {
+			srcErr = p.fill(src, left, len(first) == 0)
+		}
 		if taken != nil && int64(p.held) == left {
 			taken()
 		}
@@ -61,6 +64,10 @@ func Move(dst, src *Conn, first []byte, n int64, readWait, writeWait time.Durati
 	}
 	return given, nil, nil
 }
+
+// togetherUpTo is how long a body may be whose beginning is sent with what comes before it. Longer ones gain nothing by that, and
+// their first bytes are on their way sooner. Measured with 100 KiB to 1 MiB; see docs/performance.md.
+const togetherUpTo = 512 << 10
 
 // writeBefore writes p. Where more is true, more follows at once, and what does not fill a packet may wait for that. Whatever
 // comes to an end there, the kernel holds nothing back for longer than 0.2 s.
