@@ -276,8 +276,8 @@ func (c *Conn) writeEnded(err error) error {
 }
 
 // Ended says, without waiting, whether the peer has ended the connection or sent something that nobody asked for: a pooled
-// connection of which this holds is of no use. It costs a call to the kernel only when there are news since the last read. No read may
-// be under way.
+// connection of which this holds is of no use. It costs a call to the kernel only when there are news since the last read.
+// No read may be under way.
 func (c *Conn) Ended() bool {
 	if c.hungUp.Load() {
 		return true

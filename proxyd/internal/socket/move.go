@@ -11,9 +11,10 @@ import (
 )
 
 // Move writes first to dst and then moves n bytes there from src inside the kernel (splice), or all until src ends when n is
-// negative; n is not 0. Nothing may be buffered in src. readWait and writeWait limit each single wait. It returns how many bytes dst was given,
-// first included, and what went wrong on which side; io.ErrUnexpectedEOF when src ended before n. Where taken is not nil it is
-// called once src has given n bytes, before dst gets the last of them; from then on src is not touched, and may be somebody else's.
+// negative; n is not 0. Nothing may be buffered in src. readWait and writeWait limit each single wait. It returns how many bytes
+// dst was given, first included, and what went wrong on which side; io.ErrUnexpectedEOF when src ended before n. Where taken is
+// not nil it is called once src has given n bytes, before dst gets the last of them; from then on src is not touched, and may be
+// somebody else's.
 func Move(dst, src *Conn, first []byte, n int64, readWait, writeWait time.Duration, taken func()) (given int64, srcErr, dstErr error) {
 	pipes := &src.poller.pipes
 	p, err := pipes.take()
