@@ -23,23 +23,22 @@ func (x *exchange) deliver() Verdict {
 		src: x.up.Conn, dst: x.client, body: r.Body, length: r.Length, chunked: chunked, out: x.out,
 		readWait: nextHop.BodyTimeout, writeWait: x.config.Client.WriteTimeout,
 		head: r.Fields, changes: &x.toClient, maxTrailers: maxResponseHead, maxExtensions: maxResponseExtensions,
+		reader: x,
 	}
 	x.client.Watch(x.up.Conn, false)
 	complete := body.run()
-	x.client.Unwatch(x.up.Conn)
+	if x.up != nil {
+		x.client.Unwatch(x.up.Conn)
+	}
 	x.out = body.out
 	x.bytes += body.sent
 	x.bodyBytes = body.data
 	if !complete {
 		return x.cutOff(&body)
 	}
-	uploaded := x.endUpload()
-	if r.KeepAlive && !x.unsafe && uploaded && len(x.up.Buffered()) == 0 {
-		x.engine.NextHop.Put(x.up)
-	} else {
-		x.engine.NextHop.Discard(x.up)
+	if x.up != nil {
+		x.release()
 	}
-	x.up = nil
 	switch {
 	case x.unread() || x.closing && (x.req.KeepAlive || len(x.client.Buffered()) > 0):
 		return Linger // where the end is our wish, the client may have sent its next request already
@@ -47,6 +46,26 @@ func (x *exchange) deliver() Verdict {
 		return Close
 	}
 	return Keep
+}
+
+// doneReading gives the connection to next-hop back when the response has been read, and is still to be written: another client
+// may have it while this one takes its time. Where the request has not gone out whole, that has to wait.
+func (x *exchange) doneReading() {
+	if x.upload.running() {
+		return
+	}
+	x.client.Unwatch(x.up.Conn)
+	x.release()
+}
+
+// release gives the connection to next-hop back after a whole response, or ends it where it can carry no further exchange.
+func (x *exchange) release() {
+	if uploaded := x.endUpload(); x.resp.KeepAlive && !x.unsafe && uploaded && len(x.up.Buffered()) == 0 {
+		x.engine.NextHop.Put(x.up)
+	} else {
+		x.engine.NextHop.Discard(x.up)
+	}
+	x.up = nil
 }
 
 // appendResponse builds the head that the client gets.
@@ -95,8 +114,10 @@ func (x *exchange) cutOff(body *relay) Verdict {
 	}
 	x.failed = true
 	x.endUpload()
-	x.engine.NextHop.Discard(x.up)
-	x.up = nil
+	if x.up != nil {
+		x.engine.NextHop.Discard(x.up)
+		x.up = nil
+	}
 	if body.body != http1.Length && !body.chunked {
 		return Reset
 	}

@@ -130,7 +130,6 @@ func TestFail_SaysThatThereIsNoConnection(t *testing.T) {
 	p.wantReason(httpcache.TooManyConnections, 503)
 	nextHop.say(okay)
 	busy.hear(okayed)
-	p.pooled()
 	passes(c, nextHop)
 }
 

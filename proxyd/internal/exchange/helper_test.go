@@ -295,7 +295,6 @@ func (p *proxy) reused() (c, nextHop *peer) {
 	nextHop.say(okay)
 	c.hear(okayed)
 	p.record()
-	p.pooled()
 	return c, nextHop
 }
 
@@ -303,12 +302,6 @@ func (p *proxy) reused() (c, nextHop *peer) {
 func (p *proxy) settled() {
 	p.t.Helper()
 	watchtest.Eventually(p.t, "nothing is in flight", func() bool { return p.engine.InFlight.Load() == 0 })
-}
-
-// pooled waits until the connection to next-hop is in the pool, for another client to use.
-func (p *proxy) pooled() {
-	p.t.Helper()
-	watchtest.Eventually(p.t, "the connection is pooled", func() bool { return p.pool.Status().Idle == 1 })
 }
 
 // meanwhile runs f beside the test, which waits for it at its end.

@@ -179,7 +179,6 @@ func TestPass_InterimResponsesGoToWhoKnowsThem(t *testing.T) {
 	c.hear("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nVia: 1.1 proxyd\r\n\r\n") // before the final one
 	nextHop.say(hints + okay)
 	c.hear("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nVia: 1.1 proxyd\r\n\r\n" + okayed)
-	p.pooled()
 	old := p.client()
 	old.say("GET /x HTTP/1.0\r\n\r\n")
 	nextHop.head()
@@ -390,4 +389,38 @@ func TestCutOff_ClientThatGoesAwayCostsNextHopItsConnectionOnly(t *testing.T) {
 	}
 	p.wantReason(httpcache.ClientClosed, 200)
 	p.reused()
+}
+
+// Who has got an answer to its end need not wait for anything: its connection to next-hop is there for the next one already.
+func TestPass_TheConnectionIsFreeBeforeTheAnswerHasEnded(t *testing.T) {
+	for name, response := range map[string]string{
+		"nothing":        "Content-Length: 0\r\n\r\n",
+		"small":          "Content-Length: 2\r\n\r\nhi",
+		"a buffer full":  "Content-Length: 16200\r\n\r\n" + strings.Repeat("x", 16_200),
+		"gathered":       "Content-Length: 20000\r\n\r\n" + strings.Repeat("x", 20_000),
+		"moved":          "Content-Length: 300000\r\n\r\n" + strings.Repeat("x", 300_000),
+		"chunked":        "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+		"with a trailer": "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nT: 1\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, func(c *config.Config) { c.NextHop.MaxConnections = 1 })
+			head, body, _ := strings.Cut(response, "\r\n\r\n")
+			one, other := p.client(), p.client()
+			one.say(get)
+			nextHop := p.accept()
+			for range 50 {
+				nextHop.hear(asked)
+				meanwhile(t, func() { io.WriteString(nextHop, "HTTP/1.1 200 OK\r\nDate: now\r\n"+response) })
+				one.hear("HTTP/1.1 200 OK\r\nDate: now\r\n" + head + "\r\n" + via + "\r\n" + body)
+				if s := p.pool.Status(); s.Open != 1 || s.Idle != 1 {
+					t.Fatalf("%d connections to next-hop are open and %d free; want 1 and 1", s.Open, s.Idle)
+				}
+				one, other = other, one
+				one.say(get)
+			}
+			nextHop.hear(asked)
+			nextHop.say(okay)
+			one.hear(okayed)
+		})
+	}
 }

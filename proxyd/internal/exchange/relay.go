@@ -26,6 +26,7 @@ type relay struct {
 
 	out []byte // to be sent before all else: the head of the message, then framing
 
+	reader   reader      // nil, or who is told when src has given all
 	received atomic.Bool // src has given all of the body; what is left to do is to write the last of it
 
 	read int64 // bytes taken from src
@@ -35,14 +36,18 @@ type relay struct {
 	srcErr, dstErr error // at most one is set
 }
 
+// reader is who has src to give away once it is not needed any more. (It is no func: that would be allocated for each response.)
+type reader interface{ doneReading() }
+
 // errBodyTooLarge is the srcErr of a body beyond the limit.
 var errBodyTooLarge = errors.New("the body is larger than client.max_body_size")
 
 const (
 	// gather is how much is collected before it is written: copying that much costs less than a second buffer in writev.
 	gather = 16 << 10
-	// splicedFrom is the length from which the kernel moves the bytes: below, the calls cost more than the copy.
-	splicedFrom = 32 << 10
+	// splicedFrom is the length from which the kernel moves what is left of a body: what is shorter goes with the beginning of
+	// the body into one write. Measured with 4 to 32 KiB; see docs/performance.md.
+	splicedFrom = 8 << 10
 )
 
 // run moves the whole body, and says whether it did.
@@ -55,31 +60,45 @@ func (r *relay) run() bool {
 	case http1.UntilClose:
 		return r.runUntilClose()
 	}
+	r.ended()
 	return r.flush()
 }
 
-// runLength moves n bytes of data and leaves the last of them in out where that is shorter than gather.
+// ended is called once src has given all, and before dst is given the last of it: whoever answers what dst has got finds that
+// there is no more to come. From then on src is not touched.
+func (r *relay) ended() {
+	r.received.Store(true)
+	if r.reader != nil {
+		r.reader.doneReading()
+	}
+}
+
+// runLength moves n bytes of data and leaves the last of them in out where the kernel did not move them.
 func (r *relay) runLength(n int64) bool {
 	for n > 0 {
 		part := r.src.Buffered()
 		switch {
+		case int64(len(part)) >= n: // the buffer is src's: the last of it is copied even where that is more than gather
+			r.out = append(r.out, part[:n]...)
+			r.data += n
+			r.take(int(n))
+			n = 0
 		case len(part) > 0:
-			part = part[:min(int64(len(part)), n)]
 			n -= int64(len(part))
-			r.received.Store(n == 0)
 			ok := r.put(part)
 			r.take(len(part)) // even if dst is gone: what stayed would be read as src's next message
 			if !ok {
 				return false
 			}
 		case n >= splicedFrom:
-			return r.flush() && r.move(n, &r.received)
+			return r.move(n, r.ended)
 		default:
-			if !r.flush() || !r.fill() {
+			if !r.fill() {
 				return false
 			}
 		}
 	}
+	r.ended()
 	return true
 }
 
@@ -92,11 +111,11 @@ func (r *relay) runUntilClose() bool {
 			r.take(len(part))
 			continue
 		}
-		if !r.flush() {
-			return false
-		}
 		if !r.chunked {
 			return r.move(-1, nil)
+		}
+		if !r.flush() {
+			return false
 		}
 		r.src.LimitRead(r.readWait)
 		switch err := r.src.Fill(gather); err {
@@ -121,7 +140,7 @@ func (r *relay) runChunked() bool {
 				r.srcErr = err
 				return false
 			case n == 0:
-				if !r.flush() || !r.fill() {
+				if !r.fill() {
 					return false
 				}
 			default:
@@ -146,7 +165,7 @@ func (r *relay) runChunked() bool {
 			if r.chunked {
 				r.out = http1.AppendChunkStart(r.out, chunks.Left)
 			}
-			if !r.flush() || !r.move(chunks.Left, nil) {
+			if !r.move(chunks.Left, nil) {
 				return false
 			}
 			chunks.Took(chunks.Left)
@@ -154,7 +173,7 @@ func (r *relay) runChunked() bool {
 				r.out = append(r.out, "\r\n"...)
 			}
 		default:
-			if !r.flush() || !r.fill() {
+			if !r.fill() {
 				return false
 			}
 		}
@@ -178,7 +197,6 @@ func (r *relay) runTrailers() bool {
 		r.srcErr = err
 		return false
 	}
-	r.received.Store(true)
 	if r.chunked {
 		for i := range fields {
 			f := &fields[i]
@@ -189,6 +207,7 @@ func (r *relay) runTrailers() bool {
 		r.out = append(r.out, "\r\n"...)
 	}
 	r.take(end)
+	r.ended()
 	return r.flush()
 }
 
@@ -233,13 +252,25 @@ func (r *relay) wrote(n int, err error) bool {
 	return err == nil
 }
 
+// fill reads more. What is in out waits for what is there already, but for nothing else.
 func (r *relay) fill() bool {
-	r.src.LimitRead(r.readWait)
-	r.srcErr = r.src.Fill(gather)
-	if r.srcErr == io.EOF {
+	err := socket.ErrNotReady
+	if len(r.out) > 0 {
+		if err = r.src.FillReady(gather); err == nil {
+			return true
+		}
+		if !r.flush() {
+			return false
+		}
+	}
+	if err == socket.ErrNotReady {
+		r.src.LimitRead(r.readWait)
+		err = r.src.Fill(gather)
+	}
+	if r.srcErr = err; err == io.EOF {
 		r.srcErr = io.ErrUnexpectedEOF
 	}
-	return r.srcErr == nil
+	return err == nil
 }
 
 func (r *relay) take(n int) {
@@ -247,11 +278,15 @@ func (r *relay) take(n int) {
 	r.read += int64(n)
 }
 
-func (r *relay) move(n int64, taken *atomic.Bool) bool {
-	moved, srcErr, dstErr := socket.Move(r.dst, r.src, n, r.readWait, r.writeWait, taken)
+// move has the kernel move n bytes of data, after what is in out; all until src ends when n is negative.
+func (r *relay) move(n int64, taken func()) bool {
+	first := int64(len(r.out))
+	given, srcErr, dstErr := socket.Move(r.dst, r.src, r.out, n, r.readWait, r.writeWait, taken)
+	r.out = r.out[:0]
+	moved := max(given-first, 0)
 	r.read += moved
 	r.data += moved
-	r.sent += moved
+	r.sent += given
 	r.srcErr, r.dstErr = srcErr, dstErr
 	return srcErr == nil && dstErr == nil
 }

@@ -21,10 +21,10 @@ func receive(fd int, p []byte, flags int) (int, error) {
 	}
 }
 
-func transmit(fd int, p []byte) (int, error) {
+func transmit(fd int, p []byte, flags int) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
-			syscall.MSG_NOSIGNAL, 0, 0)
+			uintptr(syscall.MSG_NOSIGNAL|flags), 0, 0)
 		if n, err, again := result(n, errno); !again {
 			return n, err
 		}

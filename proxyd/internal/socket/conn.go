@@ -8,6 +8,7 @@ package socket
 import (
 	"errors"
 	"io"
+	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -107,7 +108,19 @@ var ErrFull = errors.New("buffer full")
 
 // Fill reads at least one more byte behind the buffered ones, which it lets grow up to max bytes. The error is ErrFull when max
 // are there, io.EOF when the peer has ended its side, ErrTimeout, ErrInterrupted, ErrCut, or what the kernel says.
-func (c *Conn) Fill(max int) error {
+func (c *Conn) Fill(max int) error { return c.fill(max, math.MaxInt, true) }
+
+// FillSome does what Fill does, and reads no more than some bytes: where most of what comes is to be moved inside the kernel, what
+// is read before is copied for nothing.
+func (c *Conn) FillSome(max, some int) error { return c.fill(max, some, true) }
+
+// FillReady does what Fill does, but where that would have to wait the error is ErrNotReady.
+func (c *Conn) FillReady(max int) error { return c.fill(max, math.MaxInt, false) }
+
+// ErrNotReady says that nothing has come.
+var ErrNotReady = errors.New("nothing to read")
+
+func (c *Conn) fill(max, some int, wait bool) error {
 	if c.buf != nil {
 		if c.w-c.r >= max {
 			return ErrFull
@@ -117,6 +130,9 @@ func (c *Conn) Fill(max int) error {
 		}
 	}
 	for {
+		if !wait && !c.readable() {
+			return ErrNotReady
+		}
 		if err := c.awaitReadable(); err != nil {
 			return err
 		}
@@ -125,6 +141,7 @@ func (c *Conn) Fill(max int) error {
 			c.buf = takeBuffer()
 		}
 		space := c.buf[c.w:]
+		space = space[:min(len(space), some)]
 		n, err := receive(c.fd, space, 0)
 		if fresh && n <= 0 {
 			putBuffer(c.buf)
@@ -160,7 +177,7 @@ func (c *Conn) makeRoom(max int) {
 // been ended by somebody is asked before each.
 func (c *Conn) awaitReadable() error {
 	// The kernel tells of the end only once, maybe together with bytes that came before it: from then on each read is tried.
-	for c.in.state.Load() != ready && !c.hungUp.Load() {
+	for !c.readable() {
 		switch {
 		case c.interrupted.Load():
 			return ErrInterrupted
@@ -172,6 +189,9 @@ func (c *Conn) awaitReadable() error {
 	c.in.clear()
 	return nil
 }
+
+// readable says whether there may be something to read.
+func (c *Conn) readable() bool { return c.in.state.Load() == ready || c.hungUp.Load() }
 
 // readEnded says how the stream has ended, err being the kernel's word, or nil.
 func (c *Conn) readEnded(err error) error {
@@ -186,10 +206,12 @@ func (c *Conn) readEnded(err error) error {
 }
 
 // Write writes all of p.
-func (c *Conn) Write(p []byte) (written int, err error) {
+func (c *Conn) Write(p []byte) (written int, err error) { return c.write(p, 0) }
+
+func (c *Conn) write(p []byte, flags int) (written int, err error) {
 	for {
 		c.out.clear()
-		n, err := transmit(c.fd, p[written:])
+		n, err := transmit(c.fd, p[written:], flags)
 		written += max(n, 0)
 		switch {
 		case written == len(p):
@@ -255,6 +277,7 @@ func (c *Conn) writeEnded(err error) error {
 
 // Ended says, without waiting, whether the peer has ended the connection or sent something that nobody asked for: a pooled
 // connection of which this holds is of no use. It costs a call to the kernel only when there are news since the last read.
+// No read may be under way.
 func (c *Conn) Ended() bool {
 	if c.hungUp.Load() {
 		return true
@@ -262,9 +285,14 @@ func (c *Conn) Ended() bool {
 	if c.in.state.Load() != ready {
 		return false
 	}
+	c.in.clear()
 	var one [1]byte
 	_, err := receive(c.fd, one[:], syscall.MSG_PEEK)
-	return err != syscall.EAGAIN
+	if err == syscall.EAGAIN {
+		return false // nor will the next read have to find that out
+	}
+	c.in.state.Store(ready)
+	return true
 }
 
 // KeepAlive lets the kernel look every now and then whether the peer is still there; for connections that may be silent for

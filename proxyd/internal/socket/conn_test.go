@@ -164,6 +164,47 @@ func TestEnded_HoldsForAnEndedConnectionAndForUnaskedBytes(t *testing.T) {
 	}
 }
 
+// Whoever asks whether a connection has ended and hears that it has not may wait on it: bytes that come then, or have come just
+// now, are not missed.
+func TestEnded_MissesNothingThatComesBesideIt(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
+	for range 500 {
+		c.in.state.Store(ready) // as after a move, behind which there may be more
+		go peer.Write([]byte("x"))
+		for range 3 {
+			c.Ended()
+		}
+		if err := within(t, func() error { return c.Fill(1) }); err != nil {
+			t.Fatal(err)
+		}
+		c.Consume(1)
+	}
+}
+
+func TestFillSome_ReadsNoMoreThanThatAndFindsTheRest(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
+	send(t, peer, "0123456789")
+	for _, want := range []string{"0123", "01234567"} {
+		if err := within(t, func() error { return c.FillSome(bufferSize, 4) }); err != nil || string(c.Buffered()) != want {
+			t.Fatalf("%q, %v; want %q", c.Buffered(), err, want)
+		}
+	}
+	if err := within(t, func() error { return c.Fill(bufferSize) }); err != nil || string(c.Buffered()) != "0123456789" {
+		t.Errorf("%q, %v", c.Buffered(), err)
+	}
+}
+
+func TestFillReady_DoesNotWait(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
+	if err := c.FillReady(bufferSize); err != ErrNotReady {
+		t.Errorf("of a silent connection: %v; want ErrNotReady", err)
+	}
+	send(t, peer, "x")
+	watchtest.Eventually(t, "what has come is read", func() bool { return c.FillReady(bufferSize) == nil })
+	peer.Close()
+	watchtest.Eventually(t, "the end is told", func() bool { return c.FillReady(bufferSize) == io.EOF })
+}
+
 func TestWriteBoth_SendsBothInOrderWhateverTheirSize(t *testing.T) {
 	c, peer := pair(t, newPoller(t))
 	large := strings.Repeat("0123456789", 200<<10) // more than the kernel takes at once

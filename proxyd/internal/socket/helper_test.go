@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,4 +101,11 @@ func within[T any](t testing.TB, f func() T) T {
 		t.Fatalf("nothing happened for %v", patience)
 		panic("unreachable")
 	}
+}
+
+// meanwhile runs f beside the test, which waits for it at its end.
+func meanwhile(t testing.TB, f func()) {
+	var running sync.WaitGroup
+	running.Go(f)
+	t.Cleanup(running.Wait)
 }

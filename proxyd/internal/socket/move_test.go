@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"section.internal/proxyd/internal/watchtest"
 )
 
@@ -20,13 +22,13 @@ type moved struct {
 	srcErr, dstErr error
 }
 
-type mover func(dst, src *Conn, n int64, readWait, writeWait time.Duration, taken *atomic.Bool) (int64, error, error)
+type mover func(dst, src *Conn, first []byte, n int64, readWait, writeWait time.Duration, taken func()) (int64, error, error)
 
 // movers are the two ways to move; what holds for one holds for the other.
 var movers = map[string]mover{"splice": Move, "copy": moveByCopy}
 
 func (m mover) do(dst, src *Conn, n int64, readWait, writeWait time.Duration) (r moved) {
-	r.n, r.srcErr, r.dstErr = m(dst, src, n, readWait, writeWait, nil)
+	r.n, r.srcErr, r.dstErr = m(dst, src, nil, n, readWait, writeWait, nil)
 	return r
 }
 
@@ -84,7 +86,7 @@ func TestMove_TellsThatAllIsTakenBeforeTheLastByteIsGiven(t *testing.T) {
 			done := make(chan moved, 1)
 			go func() {
 				var r moved
-				r.n, r.srcErr, r.dstErr = move(dst, src, int64(len(body)), patience, patience, &taken)
+				r.n, r.srcErr, r.dstErr = move(dst, src, nil, int64(len(body)), patience, patience, func() { taken.Store(true) })
 				done <- r
 			}()
 			if _, err := from.Write(body[:1]); err != nil {
@@ -102,6 +104,112 @@ func TestMove_TellsThatAllIsTakenBeforeTheLastByteIsGiven(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The first bytes go before all else, and at once where nothing else is there.
+func TestMove_WritesWhatComesFirst(t *testing.T) {
+	eachMover(t, func(t *testing.T, move mover) {
+		s := newPoller(t)
+		src, from := pair(t, s)
+		dst, to := pair(t, s)
+		for _, n := range []int{1, 100, 5000, 70_000, 600_000} {
+			for _, before := range []bool{true, false} {
+				body := noise(n)
+				if before {
+					meanwhile(t, func() { from.Write(body) })
+					watchtest.Eventually(t, "the body is on its way", src.readable)
+				}
+				done := make(chan moved, 1)
+				go func() {
+					var r moved
+					r.n, r.srcErr, r.dstErr = move(dst, src, []byte("the head"), int64(n), patience, patience, nil)
+					done <- r
+				}()
+				expect(t, to, "the head")
+				if !before {
+					meanwhile(t, func() { from.Write(body) })
+				}
+				got := make([]byte, n)
+				if _, err := io.ReadFull(to, got); err != nil || !bytes.Equal(got, body) {
+					t.Fatalf("%d bytes: others came: %v", n, err)
+				}
+				if r := <-done; r != (moved{n: int64(len("the head") + n)}) {
+					t.Errorf("%d bytes: %+v", n, r)
+				}
+			}
+		}
+	})
+}
+
+// What goes out together must not wait in the kernel for more to come.
+func TestMove_LeavesNothingUnsent(t *testing.T) {
+	const unsent = 0x894b // SIOCOUTQNSD: bytes that the kernel has not sent
+	eachMover(t, func(t *testing.T, move mover) {
+		s := newPoller(t)
+		src, from := pair(t, s)
+		dst, to := pair(t, s)
+		for range 10 {
+			send(t, from, "the body")
+			watchtest.Eventually(t, "the body is there", src.readable)
+			if given, srcErr, dstErr := move(dst, src, []byte("the head"), 8, patience, patience, nil); given != 16 {
+				t.Fatal(given, srcErr, dstErr)
+			}
+			if left, err := unix.IoctlGetInt(dst.fd, unsent); err != nil || left != 0 {
+				t.Errorf("%d bytes are held back, %v", left, err)
+			}
+			expect(t, to, "the headthe body")
+		}
+	})
+}
+
+func TestMove_WritesWhatComesFirstEvenWhereNothingFollows(t *testing.T) {
+	for name, c := range map[string]struct {
+		leave func(*net.TCPConn)
+		want  error
+	}{
+		"an end":  {func(from *net.TCPConn) { from.CloseWrite() }, io.ErrUnexpectedEOF},
+		"a reset": {func(from *net.TCPConn) { from.SetLinger(0); from.Close() }, syscall.ECONNRESET},
+	} {
+		eachMover(t, func(t *testing.T, move mover) {
+			s := newPoller(t)
+			src, from := pair(t, s)
+			dst, to := pair(t, s)
+			c.leave(from)
+			watchtest.Eventually(t, name+" is known", src.hungUp.Load)
+			var r moved
+			r.n, r.srcErr, r.dstErr = move(dst, src, []byte("the head"), 100, patience, patience, nil)
+			if r.n != int64(len("the head")) || !errors.Is(r.srcErr, c.want) || r.dstErr != nil {
+				t.Errorf("%s: %+v; want %v", name, r, c.want)
+			}
+			expect(t, to, "the head")
+		})
+	}
+}
+
+// The kernel refuses pipes beyond the user's quota, which are then as large as one page.
+func TestMove_WorksThroughAPipeThatIsNotAsLargeAsWanted(t *testing.T) {
+	s := newPoller(t)
+	src, from := pair(t, s)
+	dst, to := pair(t, s)
+	p, err := newPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size, err := unix.FcntlInt(uintptr(p.r), unix.F_SETPIPE_SZ, 4096); err != nil || size != 4096 {
+		t.Fatalf("a pipe of %d bytes, %v", size, err)
+	}
+	s.pipes.put(p)
+	body := noise(1 << 20)
+	meanwhile(t, func() { from.Write(body) })
+	done := make(chan moved, 1)
+	go func() { done <- mover(Move).do(dst, src, int64(len(body)), patience, patience) }()
+	got := make([]byte, len(body))
+	if _, err := io.ReadFull(to, got); err != nil || !bytes.Equal(got, body) {
+		t.Fatalf("other bytes came: %v", err)
+	}
+	if r := <-done; r != (moved{n: int64(len(body))}) {
+		t.Errorf("%+v", r)
+	}
 }
 
 func TestMove_GoesBothWaysAtOnce(t *testing.T) {
@@ -357,7 +465,7 @@ func BenchmarkMove_64KiB(b *testing.B) {
 	b.SetBytes(int64(len(part)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, srcErr, dstErr := Move(dst, src, int64(len(part)), patience, patience, nil); srcErr != nil || dstErr != nil {
+		if _, srcErr, dstErr := Move(dst, src, nil, int64(len(part)), patience, patience, nil); srcErr != nil || dstErr != nil {
 			b.Fatal(srcErr, dstErr)
 		}
 	}
