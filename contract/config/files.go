@@ -112,6 +112,8 @@ func notFileName(name string) string {
 	switch {
 	case name == "":
 		return `empty: want the name of a file in the directory, such as "pages/maintenance.html"`
+	case len(name) > 1024:
+		return "longer than 1024 bytes: want a shorter name"
 	case strings.HasPrefix(name, "/"):
 		message := "an absolute name: want one relative to the directory of " + place.ConfigFileName
 		if below, ok := strings.CutPrefix(name, place.ConfigDir.Default+"/"); ok && notFileName(below) == "" {
@@ -124,8 +126,6 @@ func notFileName(name string) string {
 		return "a directory: want the name of a file in it"
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }):
 		return `want the name of a file without control characters and backslashes; "/" parts directories`
-	case len(name) > 1024:
-		return "longer than 1024 bytes: want a shorter name"
 	case path.Clean(name) == place.ConfigFileName:
 		return "is this file itself: want another one"
 	}

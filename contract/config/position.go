@@ -33,8 +33,8 @@ type index map[string]entry
 const (
 	maxDepth  = 10      // keys and array elements on the way to a value
 	maxPath   = 512     // bytes of a path
-	maxValues = 60_000  // keys and array elements in all
-	maxWeight = 6 << 20 // of all paths together; see weight
+	maxValues = 80_000  // keys and array elements in all
+	maxWeight = 9 << 20 // of all paths together; see weight
 )
 
 // weight is about what the library spends on a path: it keeps some as a list of names, with 25 bytes reserved for each.

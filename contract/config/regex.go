@@ -7,6 +7,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"section.internal/contract/template"
 )
@@ -39,6 +40,11 @@ func (c *checker) regex(n node, s string) (*regexp.Regexp, []string) {
 	case c.regexes > maxRegexes:
 		return nil, seemingGroups(s) // that is said already
 	}
+	c.regexes += toParse(s)
+	if c.regexes > maxRegexes {
+		c.wrong(n, fmt.Sprintf("with this, the regular expressions take more than %d MiB of memory to match: use fewer, or path", maxRegexes>>20))
+		return nil, seemingGroups(s)
+	}
 	parsed, err := syntax.Parse(s, syntax.Perl)
 	if err != nil {
 		offset, message := notRegex(s, err)
@@ -48,12 +54,13 @@ func (c *checker) regex(n node, s string) (*regexp.Regexp, []string) {
 		})
 		return nil, seemingGroups(s)
 	}
-	cost := costOfAny + machine(parsed)
+	cost := machine(parsed)
+	c.regexes += min(cost, maxMachine)
 	if cost > maxMachine {
 		c.wrong(n, fmt.Sprintf("takes about %d KiB of memory to match: want at most %d KiB; use smaller repetitions", cost>>10, maxMachine>>10))
 		return nil, seemingGroups(s)
 	}
-	if c.regexes += cost; c.regexes > maxRegexes {
+	if c.regexes > maxRegexes {
 		c.wrong(n, fmt.Sprintf("with this, the regular expressions take more than %d MiB of memory to match: use fewer, or path", maxRegexes>>20))
 		return nil, seemingGroups(s)
 	}
@@ -77,6 +84,20 @@ func (c *checker) regex(n node, s string) (*regexp.Regexp, []string) {
 	}
 	return compiled, groups
 }
+
+// toParse returns what parsing costs that is not to be seen from the result: of each class of Unicode and, where case does not count, of
+// each range that may span all of it, for which the parser looks at every character.
+func toParse(s string) int {
+	const ofClass, ofRange = 8 << 10, 64 << 10
+	cost := costOfAny + ofClass*(strings.Count(s, `\p`)+strings.Count(s, `\P`))
+	wide := strings.Contains(s, `\x`) || strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+	if wide && foldsCase.MatchString(s) {
+		cost += ofRange * strings.Count(s, "-")
+	}
+	return cost
+}
+
+var foldsCase = regexp.MustCompile(`\(\?[a-zA-Z]*i`)
 
 // machine returns about how many bytes the library needs for an expression.
 func machine(re *syntax.Regexp) int {
@@ -133,7 +154,7 @@ func notRegex(s string, err error) (offset int, message string) {
 // partAt returns where in s the part is that the error names. The library does not say which of several it means: the one with which
 // the error is there already when everything behind it is not.
 func partAt(s string, e *syntax.Error) int {
-	const most = 16
+	const most = 4
 	first := max(0, strings.Index(s, e.Expr))
 	for at, n := first, 0; e.Expr != "" && n < most; n++ {
 		if _, err := syntax.Parse(s[:at+len(e.Expr)], syntax.Perl); same(err, e) {

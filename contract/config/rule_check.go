@@ -13,6 +13,7 @@ func (c *checker) several(name string, value any, read func(n node)) {
 	case []map[string]any:
 		for i, element := range value {
 			read(c.node(item(name, i), element))
+			value[i] = nil // what is read is no longer needed, and a file can hold a lot of it
 		}
 	case []any:
 		if len(value) > 0 {
@@ -29,7 +30,14 @@ func (c *checker) several(name string, value any, read func(n node)) {
 
 // rules reads all rules.
 func (c *checker) rules(value any) {
-	c.several("rule", value, func(n node) { c.config.Rules = append(c.config.Rules, c.rule(n)) })
+	if all, ok := value.([]map[string]any); ok {
+		c.config.Rules = make([]Rule, 0, len(all))
+	}
+	c.several("rule", value, func(n node) {
+		if r := c.rule(n); c.found == 0 { // otherwise nobody gets them
+			c.config.Rules = append(c.config.Rules, r)
+		}
+	})
 }
 
 // rule reads one rule.

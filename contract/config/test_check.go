@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +13,14 @@ var testClient = netip.AddrFrom4([4]byte{192, 0, 2, 1})
 
 // tests reads all tests. The rules are read before.
 func (c *checker) tests(value any) {
-	c.several("test", value, func(n node) { c.config.Tests = append(c.config.Tests, c.test(n)) })
+	if all, ok := value.([]map[string]any); ok {
+		c.config.Tests = make([]Test, 0, len(all))
+	}
+	c.several("test", value, func(n node) {
+		if t := c.test(n); c.found == 0 { // otherwise nobody gets them
+			c.config.Tests = append(c.config.Tests, t)
+		}
+	})
 }
 
 func (c *checker) test(n node) Test {
@@ -251,10 +260,8 @@ func (c *checker) namesARule(n node, name string) {
 	}
 	c.add(n.entry.value, func() string {
 		var names []string
-		for i := 0; i < len(c.config.Rules) && c.hints > 0; i++ {
-			if name := c.config.Rules[i].Name; name != "" {
-				names = append(names, name)
-			}
+		if c.hints > 0 {
+			names = slices.Sorted(maps.Keys(c.ruleNames))
 		}
 		return fmt.Sprintf("%s = %s: there is no such rule: want the name of one, or \"\" where next-hop is asked%s", n.label(), quote(name), c.didYouMean(name, names))
 	})

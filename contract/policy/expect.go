@@ -54,7 +54,7 @@ func (p *Policy) test(test *config.Test) config.Problems {
 	if b := expect.Body; b != nil {
 		switch {
 		case e.Decision.End == nil:
-			t.fail(b.Place, "expect.body = %s: got %s, whose body passes through; want a rule with respond, or no expect.body", quote(b.Want), t.answerer())
+			t.fail(b.Place, "expect.body = %s: got next-hop's answer, whose body passes through; want a rule with respond, or no expect.body", quote(b.Want))
 		case b.Want != string(e.Body):
 			t.fail(b.Place, "expect.body = %s: got %s %s%s", quote(b.Want), quote(string(e.Body)), t.answerer(), difference(b.Want, string(e.Body)))
 		}

@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"section.internal/contract/config"
 )
@@ -296,4 +298,41 @@ func TestDecide_StampsBeginAgain(t *testing.T) {
 			t.Errorf("stamp %d: %s", d.view.stamp, shown(&d))
 		}
 	}
+}
+
+// A connection that waits for its next request must not keep the rules of an earlier generation in memory.
+func TestForget_LetsGoOfThePolicyAndKeepsTheRoom(t *testing.T) {
+	var d Decision
+	r := get("h/%61?a=%20", "X-A: 1")
+	gone := make(chan struct{})
+	func() {
+		p := Compile(file(config.Rule{Match: where(header("X-A", "*"), query("a", "*"), regex("^/(?P<g>.*)$")), Response: set([]string{"g"}, "X: {g}", "+Y: z"), Limit: limit(config.Key{})}))
+		runtime.AddCleanup(p, func(gone chan struct{}) { close(gone) }, gone)
+		p.Decide(r, &d)
+		if len(d.Response) != 2 {
+			t.Fatalf("%s", shown(&d))
+		}
+		d.Forget()
+	}()
+	for end := time.Now().Add(10 * time.Second); ; runtime.GC() {
+		select {
+		case <-gone:
+		default:
+			if time.Now().After(end) {
+				t.Fatal("the policy is still held")
+			}
+			continue
+		}
+		break
+	}
+	p := Compile(file(config.Rule{Match: where(header("X-A", "*")), Response: set(nil, "X: 1")}))
+	p.Decide(r, &d)
+	d.Forget()
+	if n := testing.AllocsPerRun(100, func() { p.Decide(r, &d); d.Forget() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if got := shown(&d); got != "client invalid IP" {
+		t.Errorf("%s", got)
+	}
+	runtime.KeepAlive(&d)
 }

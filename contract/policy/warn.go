@@ -11,8 +11,11 @@ import (
 // Warnings returns what is right but cannot be meant: a rule that can never match because an earlier one ends every request it could
 // match. It is only said where it is certain: each part of the earlier rule's match follows from a part of the later one's. They are
 // in the order of the file.
-func Warnings(c *config.Config) (warnings config.Problems) {
-	w := &implications{left: maxComparisons}
+func Warnings(c *config.Config) config.Problems {
+	return (&implications{left: maxSteps}).warnings(c)
+}
+
+func (w *implications) warnings(c *config.Config) (warnings config.Problems) {
 	var ending []*config.Rule
 	for i := range c.Rules {
 		r := &c.Rules[i]
@@ -33,8 +36,8 @@ func Warnings(c *config.Config) (warnings config.Problems) {
 	return warnings
 }
 
-// maxComparisons bounds what is tried: a warning that would cost more is left out.
-const maxComparisons = 10_000_000
+// maxSteps bounds what is tried, in comparisons of two bytes: about a tenth of a second. What would take more is not said.
+const maxSteps = 50_000_000
 
 // implications finds out what follows from what. Its answers are certain when they are true; false is also said of what it does
 // not see, and of everything once it has compared enough.
@@ -69,15 +72,15 @@ func (w *implications) condition(narrow, wide *config.Condition) bool {
 	case wide.Kind == config.OfPath && narrow.Kind == config.OfPathRegex:
 		prefix := regexPrefix(narrow.Regex)
 		below, err := pattern.ParsePath(prefix + "**")
-		return prefix != "" && err == nil && covered(w, []pattern.Path{below}, wide.Paths, samePrefix)
+		return prefix != "" && err == nil && covered(w, []pattern.Path{below}, wide.Paths, pathCost)
 	case narrow.Kind != wide.Kind:
 		return false
 	}
 	switch wide.Kind {
 	case config.OfPath:
-		return covered(w, narrow.Paths, wide.Paths, samePrefix)
+		return covered(w, narrow.Paths, wide.Paths, pathCost)
 	case config.OfHost:
-		return covered(w, narrow.Hosts, wide.Hosts, nil)
+		return covered(w, narrow.Hosts, wide.Hosts, hostCost)
 	case config.OfClient:
 		return w.clients(narrow, wide)
 	case config.OfNot:
@@ -95,19 +98,20 @@ func (w *implications) condition(narrow, wide *config.Condition) bool {
 			return false
 		}
 	}
-	return covered(w, narrow.Values, wide.Values, nil)
+	return covered(w, narrow.Values, wide.Values, valueCost)
 }
 
-// covered says whether each of the narrow patterns lies within one of the wide ones. Possible, where it is not nil, says
-// cheaply of most that they cannot.
-func covered[T interface{ Covers(T) bool }](w *implications, narrow, wide []T, possible func(wide, narrow T) bool) bool {
+// covered says whether each of the narrow patterns lies within one of the wide ones. Cost is what it costs to find out for two, and 0
+// when they cannot.
+func covered[T interface{ Covers(T) bool }](w *implications, narrow, wide []T, cost func(wide, narrow T) int) bool {
 	for _, n := range narrow {
 		found := false
 		for _, p := range wide {
-			if w.left--; w.left < 0 {
+			c := cost(p, n)
+			if w.left -= 1 + c; w.left < 0 {
 				return false
 			}
-			if found = (possible == nil || possible(p, n)) && p.Covers(n); found {
+			if found = c > 0 && p.Covers(n); found {
 				break
 			}
 		}
@@ -118,11 +122,26 @@ func covered[T interface{ Covers(T) bool }](w *implications, narrow, wide []T, p
 	return len(narrow) > 0
 }
 
-// samePrefix says whether narrow begins with all that wide begins with.
-func samePrefix(wide, narrow pattern.Path) bool {
-	prefix, _ := wide.Prefix()
+func pathCost(wide, narrow pattern.Path) int {
+	prefix, whole := wide.Prefix()
 	of, _ := narrow.Prefix()
-	return strings.HasPrefix(of, prefix)
+	if !strings.HasPrefix(of, prefix) || whole && wide.String() != narrow.String() {
+		return 0
+	}
+	return len(wide.String()) * len(narrow.String())
+}
+
+func hostCost(_, _ pattern.Host) int { return 1 }
+
+func valueCost(wide, narrow pattern.Value) int {
+	text, literal := wide.Literal()
+	switch {
+	case wide.Any():
+		return 1
+	case literal && text != narrow.String():
+		return 0
+	}
+	return len(text) * len(narrow.String())
 }
 
 // regex says whether a condition implies one of a regular expression: it is the same, or one of whole paths that fit.
@@ -132,7 +151,7 @@ func (w *implications) regex(narrow, wide *config.Condition) bool {
 		return narrow.Regex.String() == wide.Regex.String()
 	case config.OfPath:
 		for _, p := range narrow.Paths {
-			w.left -= 10
+			w.left -= 1000
 			path, whole := p.Prefix()
 			if w.left < 0 || !whole || !wide.Regex.MatchString(path) {
 				return false

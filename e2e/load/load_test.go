@@ -72,61 +72,6 @@ func TestRotation_EveryRequestIsLoggedExactlyOnce(t *testing.T) {
 	}
 }
 
-// TestDeploy_ManyRunsUnderLoadLeaveNothingBehind applies E2E_DEPLOYS configurations while requests run.
-func TestDeploy_ManyRunsUnderLoadLeaveNothingBehind(t *testing.T) {
-	deploys := proxydtest.EnvInt(t, "E2E_DEPLOYS", 1000)
-	proxyd := bench.Start(t, proxydtest.Options{NextHop: NewOrigin(t)})
-	flags := proxyd.Flags(place.ConfigDir, place.RunDir)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-
-	// A few rounds first, so that what is only made once is there when the base is taken.
-	warm := &Client{Addr: proxyd.Addr, Connections: 4, Requests: 2000}
-	if err := warm.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
-	apply := func(i int64) {
-		proxyd.WriteConfig(t, fmt.Sprintf("[client]\nmax_body_size = %d\n", 1000+i))
-		bench.Silent(t, "deploy", flags...)
-	}
-	for i := range int64(3) {
-		apply(i)
-	}
-	proxyd.Settle()
-	base, files, memory := settledStatus(t, proxyd), proxyd.Descriptors(), proxyd.ResidentBytes()
-
-	client := &Client{Addr: proxyd.Addr, Connections: 4}
-	done := make(chan error, 1)
-	go func() { done <- client.Run(ctx) }()
-	begin := time.Now()
-	for i := range deploys {
-		apply(i + 3)
-	}
-	t.Logf("%d deployments in %s beside %d requests", deploys, time.Since(begin), client.Answered.Load())
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	proxyd.Settle()
-	proxydtest.Eventually(t, "goroutines and descriptors to be as before", func() error {
-		now, open := proxyd.Status(), proxyd.Descriptors()
-		if now.Goroutines > base.Goroutines || open.Files > files.Files || open.Others > files.Others {
-			return fmt.Errorf("there were %d goroutines and %+v, there are %d and %+v", base.Goroutines, files, now.Goroutines, open)
-		}
-		return nil
-	})
-	now := proxyd.Status()
-	if now.Generation.Number != base.Generation.Number+uint64(deploys) {
-		t.Errorf("generation %d, want %d after %d more", now.Generation.Number, base.Generation.Number, deploys)
-	}
-	if now.Requests.Failed != 0 {
-		t.Errorf("%d requests failed", now.Requests.Failed)
-	}
-	if grown := proxyd.ResidentBytes() - memory; grown > 16<<20 {
-		t.Errorf("memory grew by %d bytes", grown)
-	}
-}
-
 // settledStatus returns a status with as few goroutines as there are when nothing happens.
 func settledStatus(t *testing.T, proxyd *proxydtest.Proxyd) control.Status {
 	t.Helper()

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// NewOrigin starts an origin that answers every request without a body with the request's target, and returns its address. It
-// ends with the test.
+// NewOrigin starts an origin that answers every request without a body with the request's target, and in Asked with the request's
+// X-Config where that has one, and returns its address. It ends with the test.
 func NewOrigin(tb testing.TB) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,7 +52,7 @@ func NewOrigin(tb testing.TB) string {
 
 func answer(c net.Conn) {
 	in := bufio.NewReaderSize(c, 4<<10)
-	var target, out []byte
+	var target, config, out []byte
 	for first := true; ; {
 		line, err := in.ReadSlice('\n')
 		if err != nil {
@@ -64,10 +64,13 @@ func answer(c net.Conn) {
 			if len(fields) != 3 {
 				return
 			}
-			target, first = append(target[:0], fields[1]...), false
+			target, config, first = append(target[:0], fields[1]...), config[:0], false
+		case bytes.HasPrefix(line, []byte("X-Config: ")):
+			config = append(append(config[:0], "Asked"...), line[len("X-Config"):]...)
 		case len(line) == 2:
 			out = append(out[:0], "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Length: "...)
-			out = append(strconv.AppendInt(out, int64(len(target)), 10), "\r\n\r\n"...)
+			out = append(strconv.AppendInt(out, int64(len(target)), 10), "\r\n"...)
+			out = append(append(out, config...), "\r\n"...)
 			if _, err := c.Write(append(out, target...)); err != nil {
 				return
 			}
