@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"net/netip"
 	"time"
 
 	"section.internal/contract/config"
@@ -48,14 +47,8 @@ func (x *exchange) decide() *failure {
 
 // forget lets go of the rules, so that an exchange that waits to be used again keeps no former configuration in memory.
 func (x *exchange) forget() {
-	d := &x.decision
-	clear(d.Matched)
-	clear(d.Charges)
-	clear(d.Request)
-	clear(d.Response)
+	x.decision.Forget()
 	clear(x.made.Fields)
-	d.Matched, d.Charges, d.Request, d.Response = d.Matched[:0], d.Charges[:0], d.Request[:0], d.Response[:0]
-	d.End, d.Client, d.Target = nil, netip.Addr{}, nil
 	x.made = policy.Answer{Fields: x.made.Fields[:0]}
 	x.toNextHop, x.toClient = changes{}, changes{}
 	x.policy, x.asked, x.logged = nil, policy.Request{}, accesslog.Record{}
