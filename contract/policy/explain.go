@@ -27,8 +27,8 @@ func (p *Policy) Explain(r *Request, d *Decision) (steps []Step) {
 		rule := &p.rules[i]
 		step := Step{Rule: rule.Rule, After: d.End != nil}
 		if !step.After {
-			if failed := rule.match.failing(&d.view); failed != nil {
-				step.Failed, step.Got = failed.Condition, failed.got(&d.view)
+			if failed := rule.match.failing(d.view); failed != nil {
+				step.Failed, step.Got = failed.Condition, failed.got(d.view)
 			} else {
 				step.Matched = true
 				d.apply(rule)

@@ -16,7 +16,7 @@ func asked(p *Policy, r *Request) (n int) {
 	if !p.begin(r, &d) {
 		return 0
 	}
-	for lists := p.index.candidates(&d.view, nil); next(lists) >= 0; {
+	for lists := p.index.candidates(d.view, nil); next(lists) >= 0; {
 		n++
 	}
 	return n

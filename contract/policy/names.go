@@ -31,9 +31,19 @@ const (
 
 // slots numbers names, each once.
 type slots struct {
-	fold   bool // names are in lower case, and looked for in any
-	of     map[string]int32
-	length [4]uint64 // a bit for each length below 256 that a name has, and the last for all longer ones
+	fold bool // names are in lower case, and looked for in any
+	of   map[string]int32
+	may  [4]uint64 // a bit for the mark of each name: most that nobody asks for are known without a search
+}
+
+// mark returns a number below 256 that a name has in any case.
+func mark(name []byte) (word, bit uint8) {
+	n := len(name)
+	if n == 0 {
+		return 0, 0
+	}
+	m := uint8(n)*31 + (name[0]|0x20)*7 + (name[n-1]|0x20)*3
+	return m >> 6, m & 63
 }
 
 func newSlots(fold bool) slots { return slots{fold: fold, of: map[string]int32{}} }
@@ -46,15 +56,15 @@ func (s *slots) slot(name string) int32 {
 	if !ok {
 		i = int32(len(s.of))
 		s.of[name] = i
-		n := min(len(name), 255)
-		s.length[n/64] |= 1 << (n % 64)
+		word, bit := mark([]byte(name))
+		s.may[word] |= 1 << bit
 	}
 	return i
 }
 
 // find returns the slot of a name, or -1 when nobody asks for it.
 func (s *slots) find(name []byte) int32 {
-	if n := min(len(name), 255); s.length[n/64]&(1<<(n%64)) == 0 {
+	if word, bit := mark(name); s.may[word]&(1<<bit) == 0 {
 		return -1
 	}
 	if s.fold {

@@ -147,7 +147,7 @@ type Decision struct {
 	// Rewritten is the rule whose Rewrite made Target.
 	Rewritten *config.Rule
 
-	view  view
+	view  *view     // nil until a policy has decided; apart, so that a decision is small to move
 	lists [][]int32 // of the index, what is left of them
 	// Where the changes of a name stand, by the number of the name.
 	requestOf, responseOf []changeOf
@@ -166,10 +166,10 @@ func (p *Policy) Decide(r *Request, d *Decision) {
 	if !p.begin(r, d) {
 		return
 	}
-	d.lists = p.index.candidates(&d.view, d.lists[:0])
+	d.lists = p.index.candidates(d.view, d.lists[:0])
 	for {
 		i := next(d.lists)
-		if i < 0 || p.rules[i].match.holds(&d.view) && d.apply(&p.rules[i]) {
+		if i < 0 || p.rules[i].match.holds(d.view) && d.apply(&p.rules[i]) {
 			break
 		}
 	}
@@ -180,6 +180,9 @@ func (p *Policy) Decide(r *Request, d *Decision) {
 func (p *Policy) begin(r *Request, d *Decision) bool {
 	d.Matched, d.End, d.Charges, d.Target, d.Rewritten = d.Matched[:0], nil, d.Charges[:0], nil, nil
 	d.Request, d.Response = d.Request[:0], d.Response[:0]
+	if d.view == nil {
+		d.view = &view{}
+	}
 	d.view.reset(p, r)
 	if len(p.rules) == 0 {
 		d.Client = ClientAddress(p.config.Client.AddressFrom, r.Fields, r.Peer).Unmap()
@@ -198,7 +201,7 @@ func (p *Policy) begin(r *Request, d *Decision) bool {
 
 // apply notes what a rule that matches does, and says whether it ends it.
 func (d *Decision) apply(r *rule) (end bool) {
-	v := &d.view
+	v := d.view
 	d.Matched = append(d.Matched, r.Rule)
 	if v.groups = nil; r.groups != nil {
 		v.groups, v.group = r.groups.Regex, r.groups.Regex.FindSubmatchIndex(v.path)
