@@ -24,6 +24,8 @@ const (
 	retryable = "github.com/hashicorp/go-retryablehttp"
 	gopsutil  = "github.com/shirou/gopsutil"
 	sys       = "golang.org/x/sys"
+
+	jsonschema = "github.com/santhosh-tekuri/jsonschema"
 )
 
 // imports says what each package may import beside the standard library: packages of the workspace and libraries. Imports
@@ -73,6 +75,9 @@ var imports = map[string][]string{
 		"contract/command", "contract/config", "contract/control", "contract/control/client", "contract/hook",
 		"contract/nearest", "contract/pidfile", "contract/place", cli, gopsutil, sys,
 	},
+
+	// A test alone: it reads our JSON schema as an editor does.
+	"e2e/schema": {jsonschema, toml},
 
 	// The benchmark beside other servers.
 	"bench/internal/epoll":  {sys},
@@ -142,7 +147,7 @@ func TestImports_NoNetHTTPOnTheDataPath(t *testing.T) {
 	}
 }
 
-// Tests may look at more of their own binary than its code may, but not at another tool's, and they bring no library along.
+// Tests may look at more of their own binary than its code may, but not at another tool's, and they bring no library along that is not in the table.
 func TestImports_TestsStayInTheirHouse(t *testing.T) {
 	for _, p := range packages(t) {
 		home, _, _ := strings.Cut(p.ImportPath, "/")

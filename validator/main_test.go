@@ -271,7 +271,7 @@ func TestValidator_DealsWithHostileFilesWithinASecondAnd64MiB(t *testing.T) {
 		}), "repeats too often"},
 		"regexes just large enough": {lines(8000, func(i string) string {
 			return "[[rule]]\nname='" + i + "'\norigin='x'\nmatch.path_regex='.{1000}.{1000}'\n"
-		}), "more than 8 MiB of memory"},
+		}), "more than 16 MiB of memory"},
 		"regexes too large": {lines(1000, func(i string) string {
 			return "[[rule]]\nname='" + i + "'\norigin='x'\nmatch.path_regex='" + strings.Repeat("(a{1000})", 100) + "'\n"
 		}), "of memory to match"},

@@ -15,9 +15,9 @@ import (
 // The bounds of regular expressions. Go's library takes a{1000} as a thousand instructions and \pL as 1,300 numbers, so a short
 // text can make a large machine; the costs are about the bytes that it takes. A rule of the manual's examples costs 3,000.
 const (
-	maxRegex   = 1024    // bytes of an expression
-	maxMachine = 1 << 20 // the cost of one
-	maxRegexes = 8 << 20 // of all
+	maxRegex   = 1024     // bytes of an expression
+	maxMachine = 1 << 20  // the cost of one
+	maxRegexes = 16 << 20 // of all
 )
 
 // What an instruction takes in the library's machines (there are two of most expressions), and what each number of a class does.
@@ -88,7 +88,7 @@ func (c *checker) regex(n node, s string) (*regexp.Regexp, []string) {
 // toParse returns what parsing costs that is not to be seen from the result: of each class of Unicode and, where case does not count, of
 // each range that may span all of it, for which the parser looks at every character.
 func toParse(s string) int {
-	const ofClass, ofRange = 8 << 10, 64 << 10
+	const ofClass, ofRange = 8 << 10, 256 << 10
 	cost := costOfAny + ofClass*(strings.Count(s, `\p`)+strings.Count(s, `\P`))
 	wide := strings.Contains(s, `\x`) || strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 	if wide && foldsCase.MatchString(s) {

@@ -17,7 +17,9 @@ func TestSchema_IsWhatItWas(t *testing.T) {
 func TestSchema_DescribesEveryKey(t *testing.T) {
 	var schema struct {
 		Properties map[string]struct{ Properties map[string]any }
-		Defs       map[string]struct{ Properties map[string]struct{ Description string } } `json:"$defs"`
+		Defs       map[string]struct {
+			Properties map[string]struct{ Description string }
+		} `json:"$defs"`
 	}
 	must(t, json.Unmarshal(Schema(), &schema))
 	for _, k := range keys {
