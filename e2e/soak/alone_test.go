@@ -6,6 +6,7 @@ var alone = map[string]string{
 	"drain-in-the-middle-of-a-body":       "it ends proxyd",
 	"http10-client-without-host":          "its request has no Host line before which the mark could stand",
 	"client-leaves-while-next-hop-thinks": "its requests have no Host line before which the mark could stand",
+	"limit-fields-before-the-end":         "the mark is one field more than it allows",
 	"limit-fields":                        "the mark is one field more than it allows",
 	"response-while-idle":                 "it speaks on an idle connection, which may be another's by then",
 	"trailers-that-may-not-be":            "a mark would stand before the Host line in its trailer section too",

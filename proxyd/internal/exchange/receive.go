@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -15,7 +16,7 @@ func (x *exchange) receive() *failure {
 	limits := &x.config.Client
 	x.client.LimitRead(limits.HeaderTimeout)
 	x.client.LimitWrite(limits.WriteTimeout)
-	end, from := 0, 0
+	end, from, lines := 0, 0, int64(0)
 	for {
 		b := x.client.Buffered()
 		if from < 2 { // nothing yet, or half an empty line
@@ -42,6 +43,11 @@ func (x *exchange) receive() *failure {
 		if over(b, limits.MaxRequestLine) {
 			x.keepLine(b)
 			return &failure{reason: httpcache.TargetTooLong}
+		}
+		// Who sends thousands of lines is refused before all of them have come.
+		if lines += int64(bytes.Count(b[from:], []byte{'\n'})); lines > 1+limits.MaxFields {
+			x.keepLine(b)
+			return &failure{reason: httpcache.TooManyFields}
 		}
 		from = len(b)
 		err = x.client.Fill(int(limits.MaxHeaderSize))
