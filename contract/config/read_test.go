@@ -11,7 +11,7 @@ import (
 )
 
 // must ends the test when the preparation of a case fails.
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -6,38 +6,43 @@ import (
 	"unicode/utf8"
 )
 
-// several calls read for each [[name]] of the file.
-func (c *checker) several(name string, value any, read func(n node)) {
+// several returns the tables of an array, each [[name]] of the file.
+func (c *checker) several(name string, value any) []map[string]any {
 	switch value := value.(type) {
 	case nil:
+		return nil
 	case []map[string]any:
-		for i, element := range value {
-			read(c.node(item(name, i), element))
-			value[i] = nil // what is read is no longer needed, and a file can hold a lot of it
+		return value
+	case []any: // one in brackets
+		var tables []map[string]any
+		for _, element := range value {
+			if table, isTable := element.(map[string]any); isTable {
+				tables = append(tables, table)
+			}
 		}
-	case []any:
-		if len(value) > 0 {
-			c.complain(c.node(name, value), func(name string, e entry) string {
-				return fmt.Sprintf("%s: want tables alone in it: write [[%s]] above the keys of each", describe(name, value, e), name)
-			})
+		if len(tables) == len(value) {
+			return tables
 		}
-	default:
-		c.complain(c.node(name, value), func(name string, e entry) string {
-			return fmt.Sprintf("%s: want an array of tables: write [[%s]] above the keys of each", describe(name, value, e), name)
-		})
 	}
+	c.complain(c.node(name, value), func(name string, e entry) string {
+		return fmt.Sprintf("%s: want an array of tables: write [[%s]] above the keys of each", describe(name, value, e), name)
+	})
+	return nil
 }
 
 // rules reads all rules.
 func (c *checker) rules(value any) {
-	if all, ok := value.([]map[string]any); ok {
+	all := c.several("rule", value)
+	if len(all) > 0 {
 		c.config.Rules = make([]Rule, 0, len(all))
 	}
-	c.several("rule", value, func(n node) {
-		if r := c.rule(n); c.found == 0 { // otherwise nobody gets them
+	for i, in := range all {
+		r := c.rule(c.node(item("rule", i), in))
+		all[i] = nil      // a file can hold a lot of it, and what is read is no longer needed
+		if c.found == 0 { // otherwise nobody gets them
 			c.config.Rules = append(c.config.Rules, r)
 		}
-	})
+	}
 }
 
 // rule reads one rule.

@@ -13,14 +13,17 @@ var testClient = netip.AddrFrom4([4]byte{192, 0, 2, 1})
 
 // tests reads all tests. The rules are read before.
 func (c *checker) tests(value any) {
-	if all, ok := value.([]map[string]any); ok {
+	all := c.several("test", value)
+	if len(all) > 0 {
 		c.config.Tests = make([]Test, 0, len(all))
 	}
-	c.several("test", value, func(n node) {
-		if t := c.test(n); c.found == 0 { // otherwise nobody gets them
+	for i, in := range all {
+		t := c.test(c.node(item("test", i), in))
+		all[i] = nil
+		if c.found == 0 {
 			c.config.Tests = append(c.config.Tests, t)
 		}
-	})
+	}
 }
 
 func (c *checker) test(n node) Test {
