@@ -184,3 +184,9 @@ func TestLists_InManyCombinationsAreBounded(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// replace writes proxy.toml in a directory.
+func replace(t testing.TB, dir, content string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(dir, "proxy.toml"), []byte(content), 0o644))
+}

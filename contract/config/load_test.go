@@ -207,20 +207,42 @@ func TestLoad_OfCountlessMistakesItNamesAThousandAndCountsTheRest(t *testing.T) 
 	}
 }
 
-// FuzzLoad: whatever stands in the file, it is either taken, and then its values can be written and read again, or it is refused
-// with problems that have a place and are printable lines.
+// FuzzLoad: whatever stands in the file and in one that it can name, it is either taken, and then its values can be written and read
+// again, or it is refused with problems that are printable lines and have a place in their file.
 func FuzzLoad(f *testing.F) {
+	const list = "lists/office.txt"
 	for _, text := range seeds(f) {
-		f.Add([]byte(text))
+		f.Add([]byte(text), []byte("192.0.2.0/28 # a\n\n::1\n"))
 	}
-	f.Fuzz(func(t *testing.T, content []byte) {
-		if len(content) > 4096 {
+	for _, lines := range []string{"", "\ufeff1.2.3.4", "\t1.2.3\r\n # \n1.2.3.4/33", "\xff", "\r", "::ffff:1.2.3.4/96\n[::1]:80 \n1.2.3.4-5"} {
+		f.Add([]byte("[[rule]]\nname='a'\norigin='b'\nmatch.client_list=['"+list+"','"+list+"']"), []byte(lines))
+	}
+	dir := tree(f, map[string]string{"pages/maintenance.html": "a", list: ""})
+	f.Fuzz(func(t *testing.T, content, lines []byte) {
+		if len(content) > 4096 || len(lines) > 4096 {
 			return // the bounds have tests of their own
 		}
-		loaded, err := load(content, nil)
+		must(t, os.WriteFile(filepath.Join(dir, list), lines, 0o644))
+		root, err := os.OpenRoot(dir)
+		must(t, err)
+		defer root.Close()
+		loaded, err := load(content, root)
 		if err != nil {
-			wellFormed(t, err.(Problems))
+			problems := err.(Problems)
+			wellFormed(t, problems)
+			for _, p := range problems {
+				text := content
+				if p.File == list {
+					text = lines
+				}
+				isIn(t, p, strings.TrimPrefix(string(text), byteOrderMark))
+			}
 			return
+		}
+		for _, r := range loaded.Config.Rules {
+			if r.Name == "" || r.Place.Line < 1 || r.Does() == "" || len(r.Says()) == 0 {
+				t.Errorf("%+v is no rule", r)
+			}
 		}
 		loaded.Config.Rules, loaded.Config.Tests = nil, nil // values are those of the other tables
 		again, err := load([]byte(written(loaded.Values)), nil)
@@ -228,4 +250,13 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("%+v is read again as %+v (%v)", loaded, again, err)
 		}
 	})
+}
+
+// isIn checks that the place of a problem is one of its text, or right behind its end.
+func isIn(t *testing.T, p Problem, text string) {
+	t.Helper()
+	lines := strings.Split(text, "\n")
+	if p.Line > len(lines) || p.Column > utf8.RuneCountInString(lines[p.Line-1])+1 {
+		t.Errorf("%q is in no line of %q", p, text)
+	}
 }
