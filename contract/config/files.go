@@ -15,10 +15,10 @@ import (
 
 // The bounds of what proxy.toml names.
 const (
-	maxNamed    = 1 << 20   // bytes of a file
-	maxAllNamed = 16 << 20  // of all files together
-	maxFiles    = 1000      // files
-	maxListed   = 1_000_000 // networks in all, counting those of a file once for each combination of lists it is in
+	maxNamed    = 1 << 20  // bytes of a file
+	maxAllNamed = 16 << 20 // of all files together
+	maxFiles    = 1000     // files
+	maxListed   = 400_000  // networks in all, counting those of a file once for each combination of lists it is in
 )
 
 // files are those that proxy.toml names, each read once.

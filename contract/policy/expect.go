@@ -9,14 +9,24 @@ import (
 )
 
 // Test runs the tests of a configuration and returns a problem for each expectation that does not hold: what was expected, what
-// came, and which rule made it so. They are in the order of the file. In a test no limit refuses anything.
+// came, and which rule made it so. They are in the order of the file. In a test no limit refuses anything. Of a configuration whose
+// tests would take longer than anybody waits, the first that is too much is a problem, and those behind it are not run.
 func Test(c *config.Config) (problems config.Problems) {
 	if len(c.Tests) == 0 {
 		return nil
 	}
-	p := Compile(c)
+	p, work := Compile(c), newWork(c)
 	for i := range c.Tests {
-		problems = append(problems, p.test(&c.Tests[i])...)
+		test := &c.Tests[i]
+		if !work.affords(test) {
+			problems = append(problems, config.Problem{File: test.Place.File, Line: test.Place.Line, Column: test.Place.Column, Message: fmt.Sprintf(
+				"test %s: not run, nor are those behind it: to hold the tests up to here against these rules takes too long; use fewer tests or shorter requests",
+				quote(test.Name))})
+			break
+		}
+		t := p.test(test)
+		problems = append(problems, t.problems...)
+		work.spend(test, t.effect.Decision.Matched)
 	}
 	slices.SortStableFunc(problems, func(a, b config.Problem) int {
 		if a.Line != b.Line {
@@ -34,7 +44,7 @@ type trial struct {
 	problems config.Problems
 }
 
-func (p *Policy) test(test *config.Test) config.Problems {
+func (p *Policy) test(test *config.Test) *trial {
 	t := &trial{test: test, effect: p.Effect(Imagine(&test.Request), &test.Response)}
 	e, expect := t.effect, &test.Expect
 	if s := expect.Status; s != nil && s.Want != e.Status {
@@ -70,7 +80,7 @@ func (p *Policy) test(test *config.Test) config.Problems {
 	if u := expect.Upstream; u != nil {
 		t.upstream(u)
 	}
-	return t.problems
+	return t
 }
 
 func (t *trial) upstream(want *config.ExpectUpstream) {
