@@ -37,6 +37,7 @@ const (
 	flagClient   = "client"
 	flagDiff     = "diff"
 	flagRequests = "requests"
+	flagSchema   = "schema"
 )
 
 // needs holds the flags that mean nothing without another.
@@ -54,7 +55,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		Usage: "say whether a config directory is right",
 		UsageText: "validator [--config-dir DIR] [--warnings]\n" +
 			"validator [--config-dir DIR] --explain URL [-H FIELD]... [--method METHOD] [--client ADDRESS]\n" +
-			"validator [--config-dir DIR] --diff OLD_DIR --requests FILE",
+			"validator [--config-dir DIR] --diff OLD_DIR --requests FILE\n" +
+			"validator --schema",
 		Description: "Exits 0 in silence when the directory is right and its tests hold; 1 with a line on stderr for each problem,\n" +
 			"file:line:column: message; 2 when the command line is wrong. What is asked for by one of the other forms goes to stdout;\n" +
 			"--explain and --diff do not run the tests.",
@@ -68,6 +70,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			&cli.StringFlag{Name: flagClient, Usage: "`ADDRESS` that its connection comes from", DefaultText: defaultClient.String()},
 			&cli.StringFlag{Name: flagDiff, Usage: "tell what changes in effect between `OLD_DIR` and the config directory"},
 			&cli.StringFlag{Name: flagRequests, Usage: "for the requests of an access log in `FILE`, which may be compressed with gzip; - is stdin"},
+			&cli.BoolFlag{Name: flagSchema, DisableDefaultText: true, Usage: "print the JSON schema of proxy.toml, for editors"},
 		},
 		Before: command.NoArguments,
 		Action: func(c *cli.Context) error {
@@ -76,6 +79,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			}
 			dir := c.String(place.ConfigDir.Flag)
 			switch {
+			case c.Bool(flagSchema):
+				return write(stdout, config.Schema())
 			case c.IsSet(flagExplain):
 				r, err := requestOf(c.String(flagExplain), c.String(flagMethod), c.StringSlice(flagHeader), c.String(flagClient))
 				if err != nil {
@@ -94,7 +99,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // checkFlags says which flags contradict each other.
 func checkFlags(c *cli.Context) error {
 	var asked []string
-	for _, flag := range []string{flagWarnings, flagExplain, flagDiff} {
+	for _, flag := range []string{flagWarnings, flagExplain, flagDiff, flagSchema} {
 		if c.IsSet(flag) {
 			asked = append(asked, "--"+flag)
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"section.internal/contract/config"
 )
 
 // binary is the tool as it is built, made by TestMain.
@@ -188,6 +192,7 @@ func TestValidator_CallsAMisuseAMisuse(t *testing.T) {
 		{nil, []string{"--config-dir"}, "validator: flag needs an argument: -config-dir\n"},
 		{nil, []string{"--config-dir="}, "validator: --config-dir (PROXY_CONFIG_DIR) is empty: leave it out for /opt/proxy_config\n"},
 		{nil, []string{"/etc"}, "validator: unexpected argument \"/etc\": only flags are taken here\n"},
+		{nil, []string{"--explain", "http://a/", "--schema"}, "validator: --explain and --schema: want one of them at a time\n"},
 		{nil, []string{"--diff=/old", "--requests=-", "--warnings", "--explain=http://a/"}, "validator: --warnings and --explain and --diff: want one of them at a time\n"},
 		{nil, []string{"-H", "A: b"}, "validator: --header without --explain: it adds a field to the request of --explain URL\n"},
 		{nil, []string{"--method", "GET"}, "validator: --method without --explain: it is the method of the request of --explain URL\n"},
@@ -209,6 +214,15 @@ func TestValidator_HelpAndVersionNeedNoConfig(t *testing.T) {
 	golden(t, "help.txt", help.stdout)
 }
 
+// The schema is for an editor, which may have no config directory.
+func TestValidator_SchemaIsPrintedWhateverTheDirectoryHolds(t *testing.T) {
+	start(t, nil, nil, "--schema", "--config-dir", with(t, "[clinet]\n")).wants(t, 0, string(config.Schema()), "")
+	var document map[string]any
+	if err := json.Unmarshal(config.Schema(), &document); err != nil || document["$schema"] == nil {
+		t.Errorf("%v, %v", err, document["$schema"])
+	}
+}
+
 // golden compares got with testdata/NAME, which -update rewrites.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
@@ -224,13 +238,105 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// TestValidator_DealsWithHostileRulesWithinASecondAnd64MiB runs the tool on rules and tests that cost most to prepare or to run: as many
+// as the bounds of a file let through.
+func TestValidator_DealsWithHostileRulesWithinASecondAnd64MiB(t *testing.T) {
+	many := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(strings.ReplaceAll(format, "#", strconv.Itoa(i)))
+		}
+		return b.String()
+	}
+	const (
+		rule    = "[[rule]]\nname='#'\norigin='o'\nmatch="
+		test    = "[[test]]\nname='#'\nrequest={url='http://a/"
+		ends    = "'}\nexpect={rule=''}\n"
+		tooLong = "takes too long; use fewer tests or shorter requests\n"
+	)
+	a := func(n int) string { return strings.Repeat("a", n) }
+	var list strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&list, "10.%d.%d.%d\n", i>>16&255, i>>8&255, i&255)
+	}
+	lists := map[string]string{}
+	for i := range 100 {
+		lists[fmt.Sprintf("l%d", i)] = list.String()
+	}
+	page := map[string]string{"page.html": strings.Repeat("x", 1<<20)}
+	for name, c := range map[string]struct {
+		content string
+		files   map[string]string
+		want    string // "" for a configuration that is right
+	}{
+		"large regexes":         {many(10_000, rule+"{path_regex='a{1000}#'}\n"), nil, "the regular expressions take more than 8 MiB of memory"},
+		"small regexes":         {many(3400, rule+"{path_regex='(a|aa)+#$'}\n"), nil, ""},
+		"regexes, many tests":   {many(3400, rule+"{path_regex='(a|aa)+#$'}\n") + many(4000, test+a(40)+ends), nil, tooLong},
+		"regexes, a long test":  {many(3400, rule+"{path_regex='(a|aa)+#$'}\n") + test + a(500_000) + ends, nil, tooLong},
+		"paths and tests":       {many(4800, rule+"{path='**a*a**a*#'}\n") + many(4800, test+a(40)+ends), nil, tooLong},
+		"paths, a long test":    {many(4800, rule+"{path='**a*a**a*#'}\n") + test + a(500_000) + ends, nil, tooLong},
+		"a long list of paths":  {strings.Replace(rule, "match=", "match.path=[", 1) + many(34_000, "'**#*',") + "]\n" + test + a(200_000) + ends, nil, tooLong},
+		"headers and tests":     {many(3400, rule+"{header={a='*a*b*#'}}\n") + many(3400, "[[test]]\nname='#'\nrequest={url='http://a/',headers={a='"+a(23)+"'}}\nexpect={rule=''}\n"), nil, tooLong},
+		"failing tests":         {many(3800, rule+"{path='/a**'}\n") + many(3800, test+"abc'}\nexpect={status=404,upstream={path='/b'}}\n"), nil, tooLong},
+		"changes and tests":     {many(4600, "[[rule]]\nname='#'\nresponse.set.a#='b'\n") + many(4600, test+ends), nil, tooLong},
+		"placeholders":          {many(4500, "[[rule]]\nname='#'\nresponse.set.a='{path}{path}{path}{path}'\n") + many(4500, test+a(90)+ends), nil, tooLong},
+		"placeholders, at once": {many(60, "[[rule]]\nname='#'\nresponse.set.a#='"+strings.Repeat("{path}", 1300)+"'\n") + test + a(400_000) + ends, nil, tooLong},
+		"nots":                  {many(3400, rule+"{not={not={not={not={not={path='/#'}}}}}}\n"), nil, ""},
+		"hosts":                 {many(11_000, rule+"{host='a#'}\n"), nil, ""},
+		"answers":               {many(7200, "[[rule]]\nname='#'\nmatch={path='/#'}\nrespond={status=200,body='x'}\n"), nil, ""},
+		"networks":              {rule + "{client=[" + many(250, "'10.0.0.#',") + strings.Repeat("'10.1.2.3',", 33_000) + "]}\n", nil, ""},
+		"a list many times":     {many(11_000, rule+"{client_list='l0'}\n"), map[string]string{"l0": list.String()}, ""},
+		"many lists":            {many(100, rule+"{client_list='l#'}\n"), lists, "addresses and networks in all: use fewer"},
+		"as many lists as may":  {many(6, rule+"{client_list='l#'}\n") + test + ends, lists, ""},
+		"a page many times":     {many(7200, "[[rule]]\nname='#'\nmatch={path='/#'}\nrespond={status=200,file='page.html'}\n"), page, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := with(t, c.content)
+			for name, content := range c.files {
+				must(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+			}
+			r := bounded(t, dir)
+			if c.want == "" {
+				r.wants(t, 0, "", "")
+			} else if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, c.want) || len(r.stderr) > 2_000_000 {
+				t.Errorf("exit code %d, stdout %q, stderr of %d bytes %.300q, want %q", r.code, r.stdout, len(r.stderr), r.stderr, c.want)
+			}
+		})
+	}
+}
+
+// collection matches what the runtime says of a garbage collection: the heap at its start, what it leaves, and the next start.
+var collection = regexp.MustCompile(`(?m)^gc \d+ @.* (\d+)->\d+->(\d+) MB, (\d+) MB goal, .*\n`)
+
+// size is how large a file may be.
+const size = 1 << 20
+
+// bounded runs the tool and checks what the run costs. The memory is the runtime's own account, since the kernel's starts with the
+// memory of the process that forked.
+func bounded(t *testing.T, dir string) result {
+	t.Helper()
+	const runtimeMiB = 8 // what a Go process takes beside its heap, with some to spare
+	r := start(t, nil, []string{"GODEBUG=gctrace=1"}, "--config-dir", dir)
+	heap := 0
+	for _, gc := range collection.FindAllStringSubmatch(r.stderr, -1) {
+		before, err := strconv.Atoi(gc[1])
+		must(t, err)
+		goal, err := strconv.Atoi(gc[3])
+		must(t, err)
+		heap = max(heap, before, goal)
+	}
+	r.stderr = collection.ReplaceAllString(r.stderr, "")
+	if cpu := r.state.UserTime() + r.state.SystemTime(); cpu > time.Second {
+		t.Errorf("%v of processor time", cpu)
+	}
+	if heap > 64-runtimeMiB {
+		t.Errorf("%d MiB of heap", heap)
+	}
+	return r
+}
+
 // TestValidator_DealsWithHostileFilesWithinASecondAnd64MiB runs the tool on files of the largest size that cost a reader most.
 func TestValidator_DealsWithHostileFilesWithinASecondAnd64MiB(t *testing.T) {
-	const (
-		size       = 1 << 20
-		runtimeMiB = 8 // what a Go process takes beside its heap, with some to spare
-	)
-	collection := regexp.MustCompile(`(?m)^gc \d+ @.* \d+->(\d+)->(\d+) MB, .*\n`)
 	lines := func(n int, format func(i string) string) string {
 		var b strings.Builder
 		for i := 0; i < n && b.Len() < size-100; i++ {
@@ -287,26 +393,9 @@ func TestValidator_DealsWithHostileFilesWithinASecondAnd64MiB(t *testing.T) {
 		"larger than it": {fill("#") + strings.Repeat("#", 100), "the file is larger than 1 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// The runtime's own account, since the kernel's starts with the memory of the process that forked.
-			r := start(t, nil, []string{"GODEBUG=gctrace=1"}, "--config-dir", with(t, c.content))
-			heap := 0
-			for _, gc := range collection.FindAllStringSubmatch(r.stderr, -1) {
-				before, err := strconv.Atoi(gc[1])
-				must(t, err)
-				after, err := strconv.Atoi(gc[2])
-				must(t, err)
-				// The next collection starts at twice what this one leaves, or at the limit where that is more than is left.
-				heap = max(heap, before, min(2*after, memoryLimit>>20), after)
-			}
-			r.stderr = collection.ReplaceAllString(r.stderr, "")
+			r := bounded(t, with(t, c.content))
 			if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, c.want) || len(r.stderr) > 400_000 {
 				t.Errorf("exit code %d, stdout %q, stderr of %d bytes %.300q, want %q", r.code, r.stdout, len(r.stderr), r.stderr, c.want)
-			}
-			if cpu := r.state.UserTime() + r.state.SystemTime(); cpu > time.Second {
-				t.Errorf("%v of processor time", cpu)
-			}
-			if heap > 64-runtimeMiB {
-				t.Errorf("%d MiB of heap", heap)
 			}
 		})
 	}
