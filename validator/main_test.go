@@ -400,3 +400,58 @@ func TestValidator_DealsWithHostileFilesWithinASecondAnd64MiB(t *testing.T) {
 		})
 	}
 }
+
+// TestValidator_DealsWithHostileDirectoriesWithinASecondAnd64MiB is the same for what a file names.
+func TestValidator_DealsWithHostileDirectoriesWithinASecondAnd64MiB(t *testing.T) {
+	rules := func(n int, format func(i int) string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(format(i))
+		}
+		return b.String()
+	}
+	list := strings.Repeat("::/0\n", 100_000)
+	for name, c := range map[string]struct {
+		file  string // the content of each of 40 files
+		rules string
+		want  string // "" for a configuration that is right
+	}{
+		"large lists": {list, rules(40, func(i int) string {
+			return fmt.Sprintf("[[rule]]\nname='%d'\norigin='x'\nmatch.client_list='%d'\n", i, i)
+		}), "addresses and networks in all"},
+		"large lists in many combinations": {list, rules(400, func(i int) string {
+			return fmt.Sprintf("[[rule]]\nname='%d'\norigin='x'\nmatch.client_list=['%d', '%d']\n", i, i%3, i/3%3)
+		}), "addresses and networks, with those of the lists above"},
+		"lists of mistakes": {strings.Repeat("x\n", size/2), rules(16, func(i int) string {
+			return fmt.Sprintf("[[rule]]\nname='%d'\norigin='x'\nmatch.client_list='%d'\n", i, i)
+		}), "15016 more problems from here on"},
+		"lists of comments": {strings.Repeat("#\n", size/2), rules(16, func(i int) string {
+			return fmt.Sprintf("[[rule]]\nname='%d'\norigin='x'\nmatch.client_list='%d'\n", i, i)
+		}), ""},
+		"large pages": {strings.Repeat("x", size), rules(40, func(i int) string {
+			return fmt.Sprintf("[[rule]]\nname='%d'\nrespond={status=200,file='%d'}\n", i, i)
+		}), "larger than 16 MiB together"},
+		"files too large": {strings.Repeat("x", 2*size), rules(40, func(i int) string {
+			return fmt.Sprintf("[[rule]]\nname='%d'\nrespond={status=200,file='%d'}\n", i, i)
+		}), "the file is larger than 1 MiB"},
+		"as many pages as may be": {strings.Repeat("x", size), rules(6000, func(i int) string {
+			return fmt.Sprintf("[[rule]]\nname='%d'\nmatch.path='/%d'\nrespond={status=200,file='%d'}\n", i, i, i%16)
+		}), ""},
+		"ten thousand rules": {"", rules(10_000, func(i int) string {
+			return fmt.Sprintf("[[rule]]\nname='%d'\nmatch.host='h%d.example.com'\nresponse.set.X-Env='%d'\n", i, i, i)
+		}), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := with(t, c.rules)
+			for i := range 40 {
+				must(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), []byte(c.file), 0o644))
+			}
+			r := bounded(t, dir)
+			if c.want == "" {
+				r.wants(t, 0, "", "")
+			} else if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, c.want) || len(r.stderr) > 400_000 {
+				t.Errorf("exit code %d, stdout %q, stderr of %d bytes %.300q, want %q", r.code, r.stdout, len(r.stderr), r.stderr, c.want)
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -56,7 +57,9 @@ func (c *checker) clientList(n node, name string) *file {
 	if c.files.listed > maxListed {
 		return f // that is said already
 	}
+	networks := c.files.networks[:0]
 	var at position
+	wrong := 0
 	for line := range strings.SplitSeq(string(content), "\n") {
 		at.line++
 		entry, _, _ := strings.Cut(line, "#")
@@ -66,7 +69,7 @@ func (c *checker) clientList(n node, name string) *file {
 			continue
 		}
 		at.column = int32(utf8.RuneCountInString(indented[:len(indented)-len(entry)])) + 1
-		if len(f.list) == maxEntries {
+		if len(networks) == maxEntries {
 			c.addIn(f.number, at, func() string {
 				return fmt.Sprintf("more than %d addresses and networks in one list: use fewer", maxEntries)
 			})
@@ -74,11 +77,18 @@ func (c *checker) clientList(n node, name string) *file {
 		}
 		network, message := netip.Prefix{}, ""
 		if network, message = parseNetwork(entry); message != "" {
+			if wrong++; wrong > maxProblems {
+				c.addIn(f.number, at, func() string {
+					return fmt.Sprintf("more than %d lines of this file are no addresses or networks: name a list of them", maxProblems)
+				})
+				break
+			}
 			c.addIn(f.number, at, func() string { return fmt.Sprintf("%s: %s", quote(entry), plain(message, maxMessage)) })
 			continue
 		}
-		f.list = append(f.list, network)
+		networks = append(networks, network)
 	}
+	c.files.networks, f.list = networks, slices.Clone(networks)
 	c.files.listed += len(f.list)
 	if c.files.listed > maxListed {
 		c.wrong(n, fmt.Sprintf("with this list, there are more than %d addresses and networks in all: use fewer", maxListed))

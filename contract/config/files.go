@@ -28,8 +28,9 @@ type files struct {
 	order []*file // those that were read, in the order in which they are named
 	bytes int     // of all of them
 
-	lists  map[string][]netip.Prefix // by the names of one or more files
-	listed int                       // networks in lists
+	lists    map[string][]netip.Prefix // by the names of one or more files
+	listed   int                       // networks in lists
+	networks []netip.Prefix            // room to read a list into
 }
 
 // file is one that proxy.toml names.

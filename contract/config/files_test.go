@@ -180,7 +180,7 @@ func TestLists_InManyCombinationsAreBounded(t *testing.T) {
 	files["proxy.toml"] = toml.String()
 	_, err := Load(tree(t, files))
 	problems, _ := err.(Problems)
-	if len(problems) == 0 || !strings.Contains(problems[0].Message, "more than 1000000 addresses and networks") {
+	if len(problems) == 0 || !strings.Contains(problems[0].Message, "more than 400000 addresses and networks") {
 		t.Errorf("%v", err)
 	}
 }
