@@ -116,10 +116,10 @@ func (o *outcome) effects(beside *outcome) []effect {
 	switch {
 	case d.End == nil && beside.decision.End == nil:
 		if d.Target != nil {
-			list = append(list, effect{"path", string(d.Target), quoted(o.rewrite())})
+			list = append(list, effect{"path", string(d.Target), quoted(d.Rewritten.Rewrite.String())})
 		}
-		list = append(list, o.changes("request field ", d.Request, func(r *config.Rule) *config.Changes { return &r.Request })...)
-		list = append(list, o.changes("response field ", d.Response, func(r *config.Rule) *config.Changes { return &r.Response })...)
+		list = append(list, changes("request field ", d.Request, func(r *config.Rule) *config.Changes { return &r.Request })...)
+		list = append(list, changes("response field ", d.Response, func(r *config.Rule) *config.Changes { return &r.Response })...)
 	case d.End == nil:
 		list = append(list, effect{"answer", "", "next-hop's"})
 	case beside.decision.End == nil:
@@ -129,7 +129,7 @@ func (o *outcome) effects(beside *outcome) []effect {
 		if len(o.answer.Body) > 0 {
 			list = append(list, effect{"body", string(o.answer.Body), bodyText(o.answer.Body)})
 		}
-		list = append(list, o.changes("response field ", o.answer.Fields, func(r *config.Rule) *config.Changes { return &r.Response })...)
+		list = append(list, changes("response field ", o.answer.Fields, func(r *config.Rule) *config.Changes { return &r.Response })...)
 	}
 	slices.SortStableFunc(list, effect.compare)
 	return merged(list)
@@ -158,59 +158,48 @@ func (o *outcome) summary() string {
 	return fmt.Sprintf("%d of rule %q", o.answer.Status, end.Name)
 }
 
-// rewrite returns the rewritten path as its rule has it.
-func (o *outcome) rewrite() string {
-	for _, r := range slices.Backward(o.decision.Matched) {
-		if r.Rewrite != nil {
-			return r.Rewrite.String()
-		}
-	}
-	return string(o.decision.Target)
-}
-
-// changes lists the changes of a header section.
-func (o *outcome) changes(on string, list []policy.Change, section func(*config.Rule) *config.Changes) []effect {
+// changes lists the changes of a header section. Section gives that of a rule.
+func changes(on string, list []policy.Change, section func(*config.Rule) *config.Changes) []effect {
 	out := make([]effect, len(list))
 	for i, c := range list {
 		e := effect{on: on + c.Name, value: strconv.Itoa(int(c.Kind)) + string(c.Value)}
-		switch c.Kind {
+		switch from := section(c.Rule); c.Kind {
 		case policy.Remove:
 			e.text = "removed"
 		case policy.Set:
-			e.text = "set to " + quoted(o.written(c, func(r *config.Rule) []config.Field { return section(r).Set }))
+			e.text = "set to " + quoted(written(c, from.Set))
 		case policy.Add:
-			e.text = "added " + quoted(o.written(c, func(r *config.Rule) []config.Field { return section(r).Add }))
+			e.text = "added " + quoted(written(c, from.Add))
 		}
 		out[i] = e
 	}
 	return out
 }
 
-// written returns the value of a change as its rule has it or, where the rule cannot be told, as it is.
-func (o *outcome) written(c policy.Change, section func(*config.Rule) []config.Field) string {
-	var values []string
-	look := func(fields []config.Field) {
-		for _, f := range fields {
-			if strings.EqualFold(f.Name, c.Name) {
-				values = append(values, f.Value.String())
-			}
+// written returns the value of a change as its rule has it. One that no rule has, such as the variant of a split, and one of several
+// that a rule adds, is told as it is.
+func written(c policy.Change, fields []config.Field) string {
+	var texts []string
+	for _, f := range slices.Concat(fields, answered(c.Rule)) {
+		if strings.EqualFold(f.Name, c.Name) {
+			texts = append(texts, f.Value.String())
 		}
 	}
-	for _, r := range o.decision.Matched {
-		look(section(r))
+	if len(texts) == 1 {
+		return texts[0]
 	}
-	if end := o.decision.End; len(values) == 0 && end != nil {
-		switch {
-		case end.Redirect != nil && strings.EqualFold(c.Name, "Location"):
-			values = append(values, end.Redirect.To.String())
-		case end.Respond != nil:
-			look(end.Respond.Fields)
-		}
+	return string(c.Value)
+}
+
+// answered returns the fields of the answer that a rule makes.
+func answered(r *config.Rule) []config.Field {
+	switch {
+	case r.Redirect != nil:
+		return []config.Field{{Name: "Location", Value: r.Redirect.To}}
+	case r.Respond != nil:
+		return r.Respond.Fields
 	}
-	if len(values) == 0 || c.Kind == policy.Add && len(values) > 1 {
-		return string(c.Value)
-	}
-	return values[len(values)-1]
+	return nil
 }
 
 func limitText(r *config.Rule) string {

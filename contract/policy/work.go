@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"section.internal/contract/config"
-	"section.internal/contract/template"
 )
 
 // This file bounds what the tests of a configuration cost whoever checks it. The bounds are in steps, about what one byte of a request
@@ -33,29 +32,13 @@ func newWork(c *config.Config) *work {
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		w.conditions += 1 + stepsOfMatch(&r.Match)
-		var templates []*template.Template
-		for _, fields := range [...][]config.Field{r.Request.Set, r.Request.Add, r.Response.Set, r.Response.Add} {
-			for _, f := range fields {
-				templates = append(templates, f.Value)
-			}
-		}
-		if r.Respond != nil {
-			for _, f := range r.Respond.Fields {
-				templates = append(templates, f.Value)
-			}
-		}
-		if r.Redirect != nil {
-			templates = append(templates, r.Redirect.To)
-		}
-		if r.Rewrite != nil {
-			templates = append(templates, r.Rewrite)
-		}
+		texts := templates(r)
 		placeholders := 0
-		for _, t := range templates {
+		for _, t := range texts {
 			placeholders += len(t.Placeholders())
 		}
 		w.placeholders += placeholders
-		w.actions[r] = stepsOfChange*(1+len(templates)+len(r.Request.Remove)+len(r.Response.Remove)) + stepsOfPlaceholder*placeholders
+		w.actions[r] = stepsOfChange*(1+len(texts)+len(r.Request.Remove)+len(r.Response.Remove)) + stepsOfPlaceholder*placeholders
 	}
 	return w
 }
