@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"section.internal/contract/template"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files, and the examples of the manual")
@@ -93,6 +95,26 @@ func TestReadme_ItsRuleIsRightAndItsTestHolds(t *testing.T) {
 		}
 	}
 	t.Error("the page has no rule")
+}
+
+func TestManual_HasEveryPlaceholder(t *testing.T) {
+	_, text, _ := strings.Cut(readManual(t), "\n### Placeholders\n")
+	text, _, _ = strings.Cut(text, "\n### ")
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile("`\\{([^}`]+)\\}`").FindAllStringSubmatch(text, -1) {
+		named[m[1]] = true
+	}
+	for _, name := range template.Names() {
+		if !named[name] {
+			t.Errorf("the manual lacks {%s}", name)
+		}
+		delete(named, name)
+	}
+	delete(named, "name") // of any
+	delete(named, "NAME") // a group
+	if len(named) > 0 {
+		t.Errorf("the manual has placeholders that do not exist: %v", named)
+	}
 }
 
 // TestManual_ShowsRealOutput holds the examples of the manual against what the tool says.
