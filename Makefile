@@ -32,7 +32,8 @@ help: ## list the targets
 build: ## the six static binaries, in bin/
 	@mkdir -p $(BIN)
 	@for tool in $(TOOLS); do \
-		CGO_ENABLED=0 GOWORK=off go -C $$tool build -o $(abspath $(BIN))/ -trimpath -buildvcs=false \
+		case $$tool in proxyd) speed=;; *) speed=-gcflags=all=-l;; esac; \
+		CGO_ENABLED=0 GOWORK=off go -C $$tool build -o $(abspath $(BIN))/ -trimpath -buildvcs=false $$speed \
 			-tags nethttpomithttp2,urfave_cli_no_docs \
 			-ldflags "-s -w -X section.internal/contract/command.version=$(VERSION)" . || exit 1; \
 	done

@@ -21,6 +21,7 @@ var alone = map[string]string{
 	"rule-reload-in-the-middle": "it changes the config of its proxyd",
 
 	// Whether a request goes again depends on whether its connection is a pooled one, which is left to chance here.
+	"pipelining-broken-body-in-the-middle": "its second request ends a connection before anything goes out, and that may not be the one of its first",
 	"retry-after-reset":                    "it wants the connection that it has used before",
 	"retry-idempotent-on-stale-connection": "it wants the connection that it has used before",
 	"retry-idle-connection-was-closed":     "it wants the connection that it has used before, and ends it while another may be using it",
