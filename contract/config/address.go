@@ -49,6 +49,9 @@ const wantNetwork = `want an address or a network such as "203.0.113.7", "203.0.
 
 // notAddress says what is wrong with s, the address in which is none.
 func notAddress(s, address string) string {
+	if len(s) > 100 {
+		return wantNetwork
+	}
 	meant := func(s string) string { return fmt.Sprintf("%s; did you mean %q?", wantNetwork, s) }
 	if trimmed := strings.TrimSpace(s); trimmed != s {
 		if _, err := netip.ParseAddr(trimmed); err == nil {

@@ -64,7 +64,7 @@ var nested = []table{
 		{name: "client", kind: kindNetwork, many: true, eg: `"203.0.113.0/24"`,
 			doc: "the client's address: addresses, or networks in CIDR notation"},
 		{name: "client_list", kind: kindFile, many: true, eg: `"lists/office.txt"`,
-			doc: "files of addresses and networks, one a line; `#` starts a comment"},
+			doc: "files of addresses and networks, one a line, at most 100,000 and 1 MiB each; `#` starts a comment"},
 		{name: "country", kind: kindCountry, many: true, eg: `"AU"`,
 			doc: "the client's country, two letters in any case: section-io-geo-country-code"},
 		{name: "geo", kind: kindTable, of: "geo",
