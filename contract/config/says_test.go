@@ -47,3 +47,36 @@ func TestLimit_SaysWhatItIs(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// Whatever the spelling, what is said is the same; whatever is different is said.
+func TestSays_IsOneSpellingOfWhatIsInTheFile(t *testing.T) {
+	says := func(text string) []string {
+		t.Helper()
+		loaded, err := Load(dirWith(t, []byte("[[rule]]\nname = 'a'\n"+text)))
+		must(t, err)
+		return loaded.Config.Rules[0].Says()
+	}
+	f := func(text, other string, want ...string) {
+		t.Helper()
+		for _, text := range []string{text, other} {
+			if got := says(text); !slices.Equal(got, want) {
+				t.Errorf("%s says\n%q, want\n%q", text, got, want)
+			}
+		}
+	}
+	f(`match = { path = "/a/**", host = ["*.Example.com", "b"], not = { cookie = { "a.b" = "*" } } }`+"\norigin = 'x'",
+		"match.not.cookie.'a.b' = ['*']\nmatch.host = ['*.example.com', \"b\"]\nmatch.path = ['/a/**']\norigin = \"x\"",
+		`match.host = ["*.example.com", "b"]`, `match.not.cookie."a.b" = "*"`, `match.path = "/a/**"`, `origin = "x"`)
+	f(`match = { country = "AU", geo = { city = "Sydney" }, client = "203.0.113.7/24", method = "GET", path_regex = '^/(?P<x>.)$' }`+"\n"+
+		`request = { set = { X-A = "{x}{{" }, add = { X-B = "b" }, remove = "X-C" }`+"\n"+`rewrite = { path = "/{x}" }`,
+		"rewrite.path = '/{x}'\nrequest.remove = ['X-C']\nrequest.set.X-A = '{x}{{'\nrequest.add.X-B = 'b'\n[rule.match]\npath_regex = '^/(?P<x>.)$'\n"+
+			"method = ['GET']\nclient = ['203.0.113.0/24']\ngeo.city = 'Sydney'\ncountry = ['AU']\n",
+		`match.client = "203.0.113.0/24"`, `match.geo.city = "sydney"`, `match.geo.country_code = "au"`, `match.method = "GET"`, `match.path_regex = "^/(?P<x>.)$"`,
+		`request.remove = "X-C"`, `request.set.X-A = "{x}{{"`, `request.add.X-B = "b"`, `rewrite.path = "/{x}"`)
+	f(`limit = { requests = 100, per = "1m" }`, `limit = { per = "60s", by = "client", burst = 100, requests = 100 }`,
+		`limit.requests = 100`, `limit.per = "1m"`, `limit.by = "client"`, `limit.burst = 100`)
+	f(`redirect = { to = "/b" }`, `redirect = { status = 302, to = '/b' }`, `redirect.to = "/b"`, `redirect.status = 302`)
+	f(`respond = { status = 403, body = "no", headers = { Retry-After = "5" } }`,
+		`respond = { headers.Retry-After = "5", status = 403, content_type = "text/plain; charset=utf-8", body = "no" }`,
+		`respond.status = 403`, `respond.body = "no"`, `respond.headers.Content-Type = "text/plain; charset=utf-8"`, `respond.headers.Retry-After = "5"`)
+}
