@@ -51,7 +51,4 @@ func TestLoad_TakesTenThousandRules(t *testing.T) {
 	if n := len(loaded.Config.Rules); n != 10_000 {
 		t.Errorf("%d rules", n)
 	}
-	if got := loaded.Summary(); got != "10000 rules, 0 tests" {
-		t.Errorf("%q", got)
-	}
 }

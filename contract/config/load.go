@@ -11,21 +11,8 @@ import (
 // Loaded is a configuration that was read from a directory, and found right.
 type Loaded struct {
 	Config Config
-	Values []Value  // of all keys but those of rules and tests, in the order of the manual
-	Files  []string // that the file names, sorted
-	Hash   string   // a short fingerprint of all that was read; an empty or missing file has one too
-}
-
-// Summary says how many rules and tests there are.
-func (l *Loaded) Summary() string {
-	return counted(len(l.Config.Rules), "rule") + ", " + counted(len(l.Config.Tests), "test")
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	Values []Value // of all keys but those of rules and tests, in the order of the manual
+	Hash   string  // a short fingerprint of all that was read; an empty or missing file has one too
 }
 
 // Value is one effective setting.
@@ -69,7 +56,7 @@ func load(content []byte, root *os.Root) (*Loaded, error) {
 		return nil, problems
 	}
 	sum := files.hash(content)
-	return &Loaded{Config: c, Values: values(&c, sources), Files: files.names(), Hash: hex.EncodeToString(sum[:6])}, nil
+	return &Loaded{Config: c, Values: values(&c, sources), Hash: hex.EncodeToString(sum[:6])}, nil
 }
 
 // values lists every key with its value and where that comes from.

@@ -122,7 +122,7 @@ type KeyKind int
 
 // The kinds of keys.
 const (
-	ByClient KeyKind = iota // "client": the address
+	ByClient KeyKind = iota // "client": the address; of IPv6 its first 64 bits
 	ByAll                   // "all": no difference is made
 	ByHost                  // "host"
 	ByHeader                // "header.NAME"

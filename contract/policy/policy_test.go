@@ -225,9 +225,10 @@ func TestDecide_StarHasNoPath(t *testing.T) {
 }
 
 func TestDecide_KeysTellApart(t *testing.T) {
+	client := "::ffff:1.2.3.4"
 	f := func(key config.Key, want string) {
 		t.Helper()
-		d := decide(t, file(config.Rule{Limit: limit(key)}), get("WWW.h:80/", "X-A: 1", "x-a: 2", "Cookie: c=3", "True-Client-IP: ::ffff:1.2.3.4"))
+		d := decide(t, file(config.Rule{Limit: limit(key)}), get("WWW.h:80/", "X-A: 1", "x-a: 2", "Cookie: c=3", "True-Client-IP: "+client))
 		if len(d.Charges) != 1 || string(d.Charges[0].Key) != want {
 			t.Errorf("%s: %s; want %s", key, shown(d), want)
 		}
@@ -239,6 +240,8 @@ func TestDecide_KeysTellApart(t *testing.T) {
 	f(config.Key{Of: config.ByHeader, Name: "x-B"}, "")
 	f(config.Key{Of: config.ByCookie, Name: "c"}, "3")
 	f(config.Key{Of: config.ByCookie, Name: "d"}, "")
+	client = "2001:db8:1:2:3:4:5:6" // whoever has it has all of its network
+	f(config.Key{Of: config.ByClient}, "2001:db8:1:2::")
 }
 
 func TestDecide_NoRuleTouchesTheHealthCheck(t *testing.T) {

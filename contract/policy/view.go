@@ -197,8 +197,15 @@ func (v *view) key(k *key) []byte {
 			return c.values[c.first(k.slot)].value
 		}
 	case config.ByClient:
+		if !v.client.IsValid() {
+			return nil
+		}
+		client := v.client
+		if client.Is6() { // who has one address of a network of 64 bits has them all, and changes them
+			client = netip.PrefixFrom(client, 64).Masked().Addr()
+		}
 		start := len(v.buffer)
-		v.buffer = v.appendClient(v.buffer)
+		v.buffer = client.AppendTo(v.buffer)
 		return v.kept(start)
 	}
 	return nil
