@@ -22,7 +22,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Usage:     "check the configuration directory and have the running proxyd apply it",
 		UsageText: "deploy [options]",
 		Description: "Exits 0 in silence once proxyd has applied the directory, or when the directory is valid and no proxyd runs;\n" +
-			"1 with the reasons on stderr when the directory is not valid or proxyd does not apply it: it then keeps the previous one;\n" +
+			"1 with the reasons on stderr when the directory is not valid, a test in it fails, or proxyd does not apply it:\n" +
+			"proxyd then keeps the previous one;\n" +
 			"2 when the command line is wrong.",
 		Flags: []cli.Flag{
 			command.Flag(place.ConfigDir),

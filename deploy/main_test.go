@@ -179,6 +179,17 @@ func TestDeploy_AnInvalidConfigIsRefusedAndProxydIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestDeploy_ATestThatFailsIsRefusedAndProxydIsLeftAlone(t *testing.T) {
+	s := newScene(t)
+	var asked atomic.Int32
+	controltest.Serve(t, s.runDir, s.applying(&asked))
+	s.write("[[test]]\nname = \"gone\"\nrequest = { url = \"http://www.example.com/\" }\nexpect = { status = 410 }\n")
+	s.want(commandtest.Result{Code: 1, Stderr: "proxy.toml:4:21: test \"gone\": expect.status = 410: got 200 from next-hop's imagined answer; no rule matched\n"})
+	if asked.Load() != 0 {
+		t.Errorf("proxyd was asked %d times", asked.Load())
+	}
+}
+
 func TestDeploy_WhatProxydRefusesIsSaidLineByLine(t *testing.T) {
 	s := newScene(t)
 	controltest.Serve(t, s.runDir, func(w http.ResponseWriter, _ *http.Request) {
