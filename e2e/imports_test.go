@@ -38,6 +38,7 @@ var imports = map[string][]string{
 	"contract/httpcache":      {},
 	"contract/nearest":        {},
 	"contract/pidfile":        {},
+	"contract/printable":      {},
 	"contract/control":        {},
 	"contract/command":        {"contract/hook", "contract/place", cli},
 	"contract/pattern":        {},
@@ -64,7 +65,7 @@ var imports = map[string][]string{
 	},
 
 	// The tools behind the hooks, and the one for people.
-	"validator":  {"contract/command", "contract/config", "contract/hook", "contract/place", "contract/policy", cli},
+	"validator":  {"contract/command", "contract/config", "contract/hook", "contract/place", "contract/policy", "contract/printable", cli},
 	"deploy":     {"contract/command", "contract/deployment", "contract/place", cli},
 	"logrotator": {"contract/command", "contract/config", "contract/hook", "contract/pidfile", "contract/place", cli, sys},
 	"msghandler": {
@@ -73,7 +74,7 @@ var imports = map[string][]string{
 	},
 	"sectionctl": {
 		"contract/command", "contract/config", "contract/control", "contract/control/client", "contract/hook",
-		"contract/nearest", "contract/pidfile", "contract/place", cli, gopsutil, sys,
+		"contract/nearest", "contract/pidfile", "contract/place", "contract/printable", cli, gopsutil, sys,
 	},
 
 	// A test alone: it reads our JSON schema as an editor does.

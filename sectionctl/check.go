@@ -14,6 +14,7 @@ import (
 	"section.internal/contract/command"
 	"section.internal/contract/control"
 	"section.internal/contract/place"
+	"section.internal/contract/printable"
 )
 
 // checkReport is the document of check --json. Its keys are a promise.
@@ -41,7 +42,7 @@ func checkCommand(a around) *cli.Command {
 			var failed []error
 			for _, r := range checks {
 				if !r.OK {
-					failed = append(failed, fmt.Errorf("%s: %s", r.Name, printable(r.Detail)))
+					failed = append(failed, fmt.Errorf("%s: %s", r.Name, printable.Text(r.Detail)))
 				}
 			}
 			var err error

@@ -12,6 +12,7 @@ import (
 	"section.internal/contract/config"
 	"section.internal/contract/hook"
 	"section.internal/contract/place"
+	"section.internal/contract/printable"
 )
 
 // pollEvery is how often the file is looked at. A file that is looked at cannot be missed by a watch that came too late, and
@@ -41,7 +42,7 @@ func logsCommand(a around) *cli.Command {
 			l := &logView{
 				ctx: c.Context, out: c.App.Writer.(*output), json: c.Bool("json"),
 				note: func(format string, args ...any) {
-					fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", c.App.Name, printable(fmt.Sprintf(format, args...)))
+					fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", c.App.Name, printable.Text(fmt.Sprintf(format, args...)))
 				},
 			}
 			l.follower = newFollower(place.AccessLog(c.String(place.LogDir.Flag)), l.line, l.note)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"section.internal/contract/printable"
 )
 
 // record is what sectionctl shows of an access log line.
@@ -45,13 +47,13 @@ func columnHead() string {
 // reaches the terminal as control. A line that is no JSON object is shown as it is, after a question mark.
 func columnsOf(line []byte, r record, err error) string {
 	if err != nil {
-		return "? " + printable(string(line))
+		return "? " + printable.Text(string(line))
 	}
 	show := func(f field) string {
 		if f == "" {
 			return "-"
 		}
-		return printable(string(f))
+		return printable.Text(string(f))
 	}
 	return strings.TrimRight(fmt.Sprintf(columns, show(r.Time), show(r.Client), show(r.Status), show(r.Cache), show(r.Reason),
 		show(r.Taken), show(r.Bytes), show(r.Host), show(r.Request)), " ")

@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"section.internal/contract/printable"
 )
 
 // table prints rows in columns that are as wide as their widest cell; the last column is as wide as it likes.
@@ -18,7 +19,7 @@ type table struct {
 // row adds a row. What came from the network or from a file may be in a cell: nothing in it reaches the terminal as control.
 func (t *table) row(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = printable(cell)
+		cells[i] = printable.Text(cell)
 	}
 	t.rows = append(t.rows, cells)
 }
@@ -51,30 +52,6 @@ func printJSON(w io.Writer, document any) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(document)
-}
-
-// printable returns s with everything that a terminal could obey, or that a reader could not see, written as an escape: control
-// characters, changes of the writing direction, spaces other than the plain one, bytes that are not UTF-8.
-func printable(s string) string {
-	clean := true
-	for _, r := range s {
-		clean = clean && r != utf8.RuneError && strconv.IsPrint(r)
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		if r == utf8.RuneError && size == 1 || !strconv.IsPrint(r) {
-			quoted := strconv.Quote(s[:size])
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteString(s[:size])
-		}
-		s = s[size:]
-	}
-	return b.String()
 }
 
 // moment shows when something was and how long ago that is.

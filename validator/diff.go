@@ -12,6 +12,7 @@ import (
 	"section.internal/contract/config"
 	"section.internal/contract/hook"
 	"section.internal/contract/policy"
+	"section.internal/contract/printable"
 )
 
 // maxDifferences bounds how many differences are told apart, and so the memory.
@@ -139,7 +140,7 @@ func (d *differences) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d of %d requests change\n", d.changed, d.requests)
 	for _, t := range list {
-		text.WriteString(printable(fmt.Sprintf("%d: %s; such as %s", t.count, t.difference, t.example)) + "\n")
+		text.WriteString(printable.Text(fmt.Sprintf("%d: %s; such as %s", t.count, t.difference, t.example)) + "\n")
 	}
 	return text.String()
 }

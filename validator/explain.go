@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"section.internal/contract/config"
 	"section.internal/contract/policy"
+	"section.internal/contract/printable"
 )
 
 // maxBody is how many bytes of a body are shown.
@@ -62,7 +62,7 @@ type explanation struct {
 }
 
 func (e *explanation) line(format string, args ...any) {
-	e.text.WriteString(printable(fmt.Sprintf(format, args...)) + "\n")
+	e.text.WriteString(printable.Text(fmt.Sprintf(format, args...)) + "\n")
 }
 
 func (e *explanation) step(s *policy.Step) {
@@ -145,20 +145,4 @@ func (e *explanation) passedOn() {
 			e.line("  with a further %s: %s", c.Name, c.Value)
 		}
 	}
-}
-
-// printable returns s with everything that a terminal could obey written as an escape.
-func printable(s string) string {
-	var b strings.Builder
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		if r == utf8.RuneError && size == 1 || !strconv.IsPrint(r) {
-			quoted := strconv.Quote(s[:size])
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteString(s[:size])
-		}
-		s = s[size:]
-	}
-	return b.String()
 }
