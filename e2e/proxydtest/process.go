@@ -69,6 +69,10 @@ func (p *Proxyd) Settle() {
 // ResidentBytes returns how much memory proxyd has resident.
 func (p *Proxyd) ResidentBytes() int64 { return p.procStatus("VmRSS") }
 
+// OwnBytes returns how much of that is proxyd's own: without the pages of the program, which the kernel reads from the file when they
+// are first needed and may forget at any time.
+func (p *Proxyd) OwnBytes() int64 { return p.procStatus("RssAnon") }
+
 // PeakResidentBytes returns the most that proxyd ever had resident.
 func (p *Proxyd) PeakResidentBytes() int64 { return p.procStatus("VmHWM") }
 
