@@ -1,5 +1,7 @@
 package template
 
+import "net/netip"
+
 // escape is how the value of a placeholder is made fit for where it stands.
 type escape uint8
 
@@ -141,16 +143,12 @@ func hostOnly(dst []byte, start int) []byte {
 	return dst
 }
 
-// isAddress says whether host looks like an IPv6 address in brackets.
+// isAddress says whether host is an IPv6 address in brackets, without a zone.
 func isAddress(host []byte) bool {
 	n := len(host)
 	if n < 4 || host[0] != '[' || host[n-1] != ']' {
 		return false
 	}
-	for _, c := range host[1 : n-1] {
-		if !isHex(c) && c != ':' && c != '.' {
-			return false
-		}
-	}
-	return true
+	addr, err := netip.ParseAddr(string(host[1 : n-1])) // an allocation, but hardly anybody asks for a host in this form
+	return err == nil && addr.Is6() && addr.Zone() == ""
 }
