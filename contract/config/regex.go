@@ -27,6 +27,9 @@ const (
 	costOfAny         = 500
 )
 
+// anyCharacter lets "." stand for a line break as well: a decoded path may hold one, and must not get round a rule by it.
+const anyCharacter = "(?s)"
+
 // regex reads a regular expression, and the names of its groups. Of one that is wrong the groups are those that it seems to have, so
 // that what is wrong with it is said once.
 func (c *checker) regex(n node, s string) (*regexp.Regexp, []string) {
@@ -45,7 +48,7 @@ func (c *checker) regex(n node, s string) (*regexp.Regexp, []string) {
 		c.wrong(n, fmt.Sprintf("with this, the regular expressions take more than %d MiB of memory to match: use fewer, or path", maxRegexes>>20))
 		return nil, seemingGroups(s)
 	}
-	parsed, err := syntax.Parse(s, syntax.Perl)
+	parsed, err := syntax.Parse(s, syntax.Perl|syntax.DotNL)
 	if err != nil {
 		offset, message := notRegex(s, err)
 		at, _ := n.inside(offset)
@@ -64,7 +67,7 @@ func (c *checker) regex(n node, s string) (*regexp.Regexp, []string) {
 		c.wrong(n, fmt.Sprintf("with this, the regular expressions take more than %d MiB of memory to match: use fewer, or path", maxRegexes>>20))
 		return nil, seemingGroups(s)
 	}
-	compiled, err := regexp.Compile(s)
+	compiled, err := regexp.Compile(anyCharacter + s)
 	if err != nil {
 		c.wrong(n, plain(err.Error(), maxMessage)) // the parser has taken it, so this does not happen
 		return nil, seemingGroups(s)

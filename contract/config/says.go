@@ -151,7 +151,7 @@ func (c *Condition) value() string {
 	case OfPath:
 		return list(c.Paths)
 	case OfPathRegex:
-		return strconv.Quote(c.Regex.String())
+		return strconv.Quote(strings.TrimPrefix(c.Regex.String(), anyCharacter))
 	case OfHost:
 		return list(c.Hosts)
 	case OfClient:
