@@ -16,7 +16,7 @@ func ClientAddress(names []string, fields Fields, peer netip.Addr) netip.Addr {
 			if !sameName(n, name) {
 				continue
 			}
-			if addr, ok := parseAddr(value[bytes.LastIndexByte(value, ',')+1:]); ok {
+			if addr, ok := parseAddr(lastElement(value)); ok {
 				return addr
 			}
 			break

@@ -69,14 +69,7 @@ func (s *slots) find(name []byte) int32 {
 	}
 	if s.fold {
 		var buffer [64]byte
-		lower := buffer[:0]
-		for _, c := range name {
-			if c >= 'A' && c <= 'Z' {
-				c += 'a' - 'A'
-			}
-			lower = append(lower, c)
-		}
-		name = lower
+		name = appendLower(buffer[:0], name)
 	}
 	if i, ok := s.of[string(name)]; ok {
 		return i

@@ -26,12 +26,7 @@ func (c *changes) takeAway(name []byte, kind http1.Kind) bool {
 	if c.lengths&(1<<(len(name)%64)) == 0 || !c.may(kind) {
 		return false
 	}
-	for i := range c.list {
-		if change := &c.list[i]; change.Kind != policy.Add && http1.SameName(name, change.Name) {
-			return true
-		}
-	}
-	return false
+	return policy.Replaced(c.list, name)
 }
 
 // appendTo appends the fields that are set and added. The configuration cannot name any that may not be touched; if it could, they

@@ -18,9 +18,6 @@ func (k Kind) InResponses() bool { return (engines|1<<Date)&(1<<k) == 0 }
 const engines uint32 = 1<<Connection | 1<<ContentLength | 1<<Expect | 1<<Host | 1<<KeepAlive | 1<<MaxForwards | 1<<ProxyConnection |
 	1<<SectionIOID | 1<<TE | 1<<Trailer | 1<<TransferEncoding | 1<<Upgrade | 1<<Via
 
-// SameName says whether two field names are the same, in any case.
-func SameName(a []byte, b string) bool { return equalFoldBytes(a, b) }
-
 // AppendNewField appends a field line that did not come with the message. Bytes that may not stand in a value are left out: whatever
 // the value was made of, it stays one field. The name must be a token.
 func AppendNewField(dst []byte, name string, value []byte) []byte {
