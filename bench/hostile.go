@@ -33,7 +33,7 @@ func refused(ctx context.Context, l *lab, s *server) (figure, error) {
 	}
 	defer g.kill()
 	defer i.kill()
-	ordinary, err := l.ordinary(ctx, g, i)
+	ordinary, err := l.observe(ctx, g, i)
 	if err != nil {
 		return figure{}, err
 	}
@@ -127,14 +127,14 @@ func slow(ctx context.Context, l *lab, s *server) (cpu, p99 figure, err error) {
 	}
 	defer g.kill()
 	defer i.kill()
-	without, err := l.ordinary(ctx, g, i)
+	without, err := l.observe(ctx, g, i)
 	if err != nil {
 		return cpu, p99, err
 	}
 	if err := g.gather(ctx); err != nil {
 		return cpu, p99, err
 	}
-	with, err := l.ordinary(ctx, g, i)
+	with, err := l.observe(ctx, g, i)
 	if err != nil {
 		return cpu, p99, fmt.Errorf("beside %d slow connections: %w", l.idle, err)
 	}
@@ -179,26 +179,6 @@ func (l *lab) ready(ctx context.Context, g *generator, s *server) (*instance, er
 		return nil, err
 	}
 	return i, nil
-}
-
-// ordinary puts a server under ordinary load, once more or for the first time.
-func (l *lab) ordinary(ctx context.Context, g *generator, i *instance) (u usage, err error) {
-	before, err := l.look(ctx, i)
-	if err != nil {
-		return u, err
-	}
-	if u.Result, err = g.measure(ctx); err != nil {
-		return u, err
-	}
-	after, err := l.look(ctx, i)
-	if err != nil {
-		return u, err
-	}
-	if u.Requests == 0 {
-		return u, errors.New("no request was answered")
-	}
-	u.cpu, err = after.since(before, u.Requests, i)
-	return u, err
 }
 
 // leave ends both sides and the server, which must still answer as it should.

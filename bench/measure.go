@@ -134,6 +134,17 @@ func (l *lab) underLoad(ctx context.Context, s *server, task task, plan load.Pla
 	if err := t.warm(ctx, i.addr); err != nil {
 		return u, err
 	}
+	if u, err = l.observe(ctx, t, i); err != nil {
+		return u, err
+	}
+	if err := errors.Join(probe(ctx, i.addr, plan.Target.Path), t.end()); err != nil {
+		return u, err
+	}
+	return u, i.stop()
+}
+
+// observe puts a server that is warm under load, once more or for the first time.
+func (l *lab) observe(ctx context.Context, t traffic, i *instance) (u usage, err error) {
 	before, err := l.look(ctx, i)
 	if err != nil {
 		return u, err
@@ -146,13 +157,8 @@ func (l *lab) underLoad(ctx context.Context, s *server, task task, plan load.Pla
 		return u, err
 	}
 	if u.Requests == 0 {
-		return u, fmt.Errorf("no request was answered within %s", plan.Duration)
+		return u, fmt.Errorf("no request was answered within %s", l.duration)
 	}
-	if u.cpu, err = after.since(before, u.Requests, i); err != nil {
-		return u, err
-	}
-	if err := errors.Join(probe(ctx, i.addr, plan.Target.Path), t.end()); err != nil {
-		return u, err
-	}
-	return u, i.stop()
+	u.cpu, err = after.since(before, u.Requests, i)
+	return u, err
 }
