@@ -26,7 +26,7 @@ type benchCase struct {
 	ratio       float64 // the goal: at most so many times the best peer's figure; 0: the goal is most
 	most        float64 // the goal: at most so much
 	crowd       bool    // it takes many idle or slow connections
-	measure     measurement
+	measure     comparison
 }
 
 // cases returns what is measured, with its goals, in the order of the table.
@@ -56,11 +56,11 @@ func cases() []*benchCase {
 		},
 		{
 			name: "rules-10", title: "CPU time, 1 KiB passed on with ten rules that change headers, by that without, 64 connections", unit: times,
-			alone: true, most: 1.1, measure: besideItself(rewrite, "/1k", 64),
+			alone: true, most: 1.1, measure: oneByOne(besideItself(rewrite, "/1k", 64)),
 		},
 		{
 			name: "idle", title: "memory of an idle connection", unit: kibibytes, most: 4 << 10, crowd: true,
-			measure: idleConnection,
+			measure: oneByOne(idleConnection),
 		},
 		{
 			name: "latency", title: "p99 latency at half of the best peer's saturation", unit: milliseconds, ratio: 1,
@@ -68,27 +68,27 @@ func cases() []*benchCase {
 		},
 		{
 			name: "rest", title: "resident memory at rest", unit: megabytes, most: 14 << 20,
-			measure: atRest,
+			measure: oneByOne(atRest),
 		},
 		{
 			name: "many-fields", title: "a request refused for its 5,000 field lines, CPU time in ordinary requests", unit: times, ratio: 1,
-			measure: refused,
+			measure: oneByOne(refused),
 		},
 		{
 			name: "trickle", title: "CPU time a second of a client that sends a byte a second", unit: microseconds, ratio: 1, crowd: true,
-			measure: trickleCPU,
+			measure: oneByOne(trickleCPU),
 		},
 		{
 			name: "trickle-memory", title: "memory of a client that sends a byte a second", unit: kibibytes, ratio: 1, crowd: true,
-			measure: trickleMemory,
+			measure: oneByOne(trickleMemory),
 		},
 		{
 			name: "slow-10k", title: "CPU time of a request beside 10,000 slow connections and without them", unit: times, most: 1.1, crowd: true,
-			measure: slowCPU,
+			measure: oneByOne(slowCPU),
 		},
 		{
 			name: "slow-10k-latency", title: "p99 latency beside 10,000 slow connections and without them", unit: times, most: 1.5, crowd: true,
-			measure: slowP99,
+			measure: oneByOne(slowP99),
 		},
 	}
 }
@@ -102,5 +102,5 @@ func caseNames() (names []string) {
 
 // of says whether the case is measured of a server.
 func (c *benchCase) of(s *server) bool {
-	return (c.bodies || !s.tuned) && (!c.alone || s.name == "proxyd")
+	return (c.bodies || !s.tuned) && (!c.alone || s.ours)
 }

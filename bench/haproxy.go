@@ -1,8 +1,12 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// HAProxy writes its log to stdout, which is a file here: that spares it the syslog daemon that it would need otherwise. It
+// HAProxy writes its log to stdout, which is a file here: that spares it the syslog daemon that it would need otherwise. The log has
+// the platform's fields (see logFields): what of them is in the heads has to be captured, since those are gone by then. It
 // shares idle connections to the origin among all clients. It wants two sockets for each client's connection, which idle ones do
 // not take (no strict-limits).
 const haproxyConfig = `
@@ -16,7 +20,7 @@ global
 defaults
 	mode http
 	log global
-	option httplog
+	log-format %[9]s
 	option http-keep-alive
 	%[6]s
 	http-reuse always
@@ -28,11 +32,30 @@ defaults
 frontend clients
 	bind %[3]s
 	maxconn %[1]d
+	http-request capture req.fhdr(Host) len 64
+	http-request capture req.fhdr(Referer) len 256
+	http-request capture req.fhdr(User-Agent) len 256
+	http-request capture req.fhdr(X-Forwarded-Proto) len 8
+	http-request capture req.fhdr(section-io-id) len 64
+	declare capture response len 64
+	declare capture response len 256
+	http-response capture res.fhdr(Content-Type) id 0
+	http-response capture res.fhdr(section-io-tag) id 1
 	default_backend origin
 backend origin
 	%[8]s
 	server origin %[4]s pool-max-conn 256
 `
+
+// haproxyLog says where HAProxy has the log's fields. It counts the bytes of an answer only as a whole.
+var haproxyLog = map[string]string{
+	"time": "%[date,utime(%Y-%m-%dT%H:%M:%SZ)]", "time_taken_ms": "%Ta", "request": "%HM %[capture.req.uri,json(utf8s)] %HV", "status": "%ST",
+	"bytes": "%B", "response_body_bytes": "%B", "content_type": "%[capture.res.hdr(0),json(utf8s)]",
+	"hostname": "%[capture.req.hdr(0),json(utf8s)]", "referrer": "%[capture.req.hdr(1),json(utf8s)]",
+	"useragent": "%[capture.req.hdr(2),json(utf8s)]", "http_x_forwarded_proto": "%[capture.req.hdr(3),json(utf8s)]", "upstream_status": "%ST",
+	"section_io_tag": "%[capture.res.hdr(1),json(utf8s)]", "section_io_id": "%[capture.req.hdr(4),json(utf8s)]", "uri_path": "%HPO",
+	"cache": "%s",
+}
 
 // What has the kernel move bodies for HAProxy, as proxyd does by itself, through pipes as large as the kernel allows.
 const (
@@ -64,7 +87,7 @@ func haproxyWith(name, title, global, defaults string) *server {
 				cache, store = haproxyCache, haproxyStore
 			}
 			file, err := p.write("haproxy.cfg", fmt.Sprintf(haproxyConfig, p.connections, p.descriptors, p.listen, p.origin,
-				global, defaults, cache, store))
+				global, defaults, cache, store, `"`+strings.ReplaceAll(logLine(haproxyLog), `"`, `\"`)+`"`))
 			if err != nil {
 				return nil, err
 			}

@@ -27,6 +27,9 @@ type lab struct {
 func openLab(o options) (_ *lab, err error) {
 	l := &lab{options: o, all: servers(), programs: map[*server]string{}}
 	l.all[0].program = o.proxyd
+	if o.before != "" {
+		l.all = append(l.all, proxydBefore(o.before))
+	}
 	for _, s := range l.all {
 		if path, err := find(s.program, s.pkg); err == nil {
 			l.programs[s] = path
@@ -64,6 +67,28 @@ func (l *lab) between(ctx context.Context, t traffic, s *server, task task) (*in
 // settle is how long a server gets to finish what it does behind its answers: nginx writes its log once a second.
 const settle = 1500 * time.Millisecond
 
+// logRate is how many bytes of log a server may write in a second: twice what has been seen.
+const logRate = 128 << 20
+
+// warmMemory has the machine provide the memory that logs will fill within a time. A virtual machine gives memory that is free back
+// to its host within seconds, and gets it again page by page when it is written: that takes ten times as long as the writing, and
+// would be charged to the server, by the bytes that it logs.
+func (l *lab) warmMemory(within time.Duration) error {
+	file, err := os.CreateTemp(l.dir, "memory-")
+	if err != nil {
+		return fmt.Errorf("cannot warm up memory: %w", err)
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	some := make([]byte, 1<<20)
+	for left := int64(within.Seconds() * logRate); left > 0; left -= int64(len(some)) {
+		if _, err := file.Write(some); err != nil {
+			return fmt.Errorf("cannot warm up memory: %w", err)
+		}
+	}
+	return nil
+}
+
 // pause waits, unless ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
@@ -87,6 +112,11 @@ func (l *lab) look(ctx context.Context, i *instance) (k look, err error) {
 	if err := pause(ctx, settle); err != nil {
 		return k, err
 	}
+	return glance(ctx, i)
+}
+
+// glance looks at once.
+func glance(ctx context.Context, i *instance) (k look, err error) {
 	if k.tree, err = i.tree(); err != nil {
 		return k, err
 	}
@@ -128,7 +158,7 @@ func (k look) cpuSince(before look, i *instance) (time.Duration, error) {
 	return proc.CPU(k.tree) - proc.CPU(before.tree), nil
 }
 
-// countLines counts the lines of a file from an offset on.
+// countLines counts the lines of an access log from an offset on. The first of them must be what each server is to write.
 func countLines(path string, from int64) (lines int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -141,7 +171,11 @@ func countLines(path string, from int64) (lines int, err error) {
 	in := bufio.NewScanner(f)
 	in.Buffer(make([]byte, 1<<20), 1<<20)
 	for in.Scan() {
-		lines++
+		if lines++; lines == 1 {
+			if err := checkLine(in.Bytes()); err != nil {
+				return 0, err
+			}
+		}
 	}
 	return lines, in.Err()
 }

@@ -15,6 +15,7 @@ import (
 
 	"section.internal/bench/internal/epoll"
 	"section.internal/bench/internal/load"
+	"section.internal/bench/internal/network"
 	"section.internal/bench/internal/origin"
 	"section.internal/contract/command"
 )
@@ -29,6 +30,7 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Usage: "measure proxyd beside nginx, HAProxy and Varnish",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "proxyd", Value: "bin/proxyd", Usage: "`FILE` that is measured as proxyd"},
+			&cli.StringFlag{Name: "before", Usage: "`FILE` that is measured beside it: proxyd as it was before a change"},
 			&cli.StringSliceFlag{Name: "case", Usage: "measure only this `CASE`, one of " + strings.Join(caseNames(), ", ") + "; may be repeated"},
 			&cli.StringSliceFlag{Name: "server", Usage: "measure only this `SERVER`, one of " + strings.Join(serverNames(), ", ") + "; may be repeated"},
 			&cli.IntFlag{Name: "rounds", Value: 5, Usage: "how many `TIMES` everything is measured; medians count"},
@@ -39,6 +41,7 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			&cli.StringFlag{Name: "generator", Value: "own", Usage: "`WHO` sends requests in the pass cases: own, or wrk as a cross-check"},
 			&cli.IntFlag{Name: "server-core", Value: 0, Usage: "`CORE` of the servers"},
 			&cli.IntFlag{Name: "load-core", Value: 1, Usage: "`CORE` of origin and load generator"},
+			&cli.StringFlag{Name: "network", Value: "own", Usage: "`WHOSE` loopback is used: own, where there is the right to make one, without packet filters; or machine"},
 			&cli.StringFlag{Name: "dir", Usage: "`DIR` for configurations and logs while it runs (default: /dev/shm where it has room, else the system's)"},
 			&cli.StringFlag{Name: "out", Usage: "`FILE` that gets the table, too, between its markers"},
 			&cli.StringFlag{Name: "part", Value: "bench", Usage: "`NAME` in those markers"},
@@ -48,13 +51,22 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 				return err
 			}
 			o := options{
-				proxyd: c.String("proxyd"), cases: c.StringSlice("case"), servers: c.StringSlice("server"),
+				proxyd: c.String("proxyd"), before: c.String("before"), cases: c.StringSlice("case"), servers: c.StringSlice("server"),
 				rounds: c.Int("rounds"), duration: c.Duration("duration"), warmup: c.Duration("warmup"), rest: c.Duration("rest"),
 				idle: c.Int("idle"), generator: c.String("generator"), serverCore: c.Int("server-core"), loadCore: c.Int("load-core"),
-				dir: c.String("dir"), out: c.String("out"), part: c.String("part"),
+				network: c.String("network"), dir: c.String("dir"), out: c.String("out"), part: c.String("part"),
 			}
 			if err := o.check(); err != nil {
 				return err
+			}
+			if o.network == ownNetworkName {
+				own, err := network.Own()
+				if err != nil {
+					return err
+				}
+				if !own {
+					o.network = machineNetworkName
+				}
 			}
 			// Origin and generator are to end by a signal at once; only this one has something to end itself.
 			ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
@@ -66,6 +78,10 @@ func app(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			{
 				Name: "origin", Usage: "be the origin, and write its address", Hidden: true,
 				Action: func(*cli.Context) error { return runOrigin(stdout) },
+			},
+			{
+				Name: awakeCommand, Usage: "keep a core awake", Hidden: true,
+				Action: func(*cli.Context) error { return stayAwake() },
 			},
 			{
 				Name: "load", Usage: "send requests", Hidden: true,

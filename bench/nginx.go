@@ -6,9 +6,9 @@ import (
 	"os/user"
 )
 
-// nginx with its defaults, except that connections to the origin are kept, the log is buffered (as proxyd's is), and a
-// body that a client does not take at once is not written to disk. Sockets and requests a connection are not limited, since
-// the limits would end connections in the middle of a measurement.
+// nginx with its defaults, except that connections to the origin are kept, the log is buffered (as proxyd's is) and has the
+// platform's fields (see logFields), and a body that a client does not take at once is not written to disk. Sockets and requests a
+// connection are not limited, since the limits would end connections in the middle of a measurement.
 const nginxConfig = `
 daemon off;
 %[1]s
@@ -20,7 +20,8 @@ events {
 	worker_connections %[4]d;
 }
 http {
-	access_log %[3]s/access.log combined buffer=64k flush=1s;
+	log_format platform escape=json %[9]s;
+	access_log %[3]s/access.log platform buffer=64k flush=1s;
 	client_body_temp_path %[3]s/tmp;
 	proxy_temp_path %[3]s/tmp;
 	fastcgi_temp_path %[3]s/tmp;
@@ -49,6 +50,15 @@ http {
 	}
 }
 `
+
+// nginxLog says where nginx has the log's fields.
+var nginxLog = map[string]string{
+	"time": "$time_iso8601", "time_taken_ms": "$request_time", "request": "$request", "status": "$status", "bytes": "$bytes_sent",
+	"response_body_bytes": "$body_bytes_sent", "content_type": "$sent_http_content_type", "hostname": "$host", "referrer": "$http_referer",
+	"useragent": "$http_user_agent", "http_x_forwarded_proto": "$http_x_forwarded_proto", "upstream_status": "$upstream_status",
+	"section_io_tag": "$sent_http_section_io_tag", "section_io_id": "$http_section_io_id", "uri_path": "$uri",
+	"cache": "$upstream_cache_status",
+}
 
 // nginxCache has nginx answer from a cache, whose files are in the memory where all its files are.
 const (
@@ -86,7 +96,7 @@ func nginxWith(name, title, more string) *server {
 				more, cachePath = nginxCache, fmt.Sprintf(nginxCachePath, p.dir)
 			}
 			file, err := p.write("nginx.conf", fmt.Sprintf(nginxConfig, who, p.descriptors, p.dir, p.connections,
-				p.origin, p.listen, more, cachePath))
+				p.origin, p.listen, more, cachePath, "'"+logLine(nginxLog)+"'"))
 			if err != nil {
 				return nil, err
 			}

@@ -13,15 +13,22 @@ import (
 	"section.internal/contract/hook"
 )
 
+// Whose network is used.
+const (
+	ownNetworkName     = "own"
+	machineNetworkName = "machine"
+)
+
 // options are what the command line says.
 type options struct {
-	proxyd                 string
+	proxyd, before         string
 	cases, servers         []string // empty: all
 	rounds                 int
 	duration, warmup, rest time.Duration
 	idle                   int
 	generator              string
 	serverCore, loadCore   int
+	network                string
 	dir, out, part         string
 }
 
@@ -51,6 +58,8 @@ func (o *options) check() error {
 		return hook.Misuse("--idle %d: want 1 to 20000 connections", o.idle)
 	case o.generator != "own" && o.generator != "wrk":
 		return hook.Misuse("--generator %s: want own or wrk", o.generator)
+	case o.network != ownNetworkName && o.network != machineNetworkName:
+		return hook.Misuse("--network %s: want %s or %s", o.network, ownNetworkName, machineNetworkName)
 	case o.serverCore < 0 || o.loadCore < 0 || o.serverCore == o.loadCore:
 		return hook.Misuse("--server-core %d --load-core %d: want two different cores", o.serverCore, o.loadCore)
 	case most == 0:

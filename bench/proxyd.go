@@ -71,11 +71,20 @@ match = { path = ["/1k", "/static/**"], method = ["GET", "HEAD"] }
 response = { set = { "Cache-Control" = "public, max-age=3600" } }
 `
 
-// proxyd runs with its defaults, and rules where its task takes some. It has as many workers as the cores that it is pinned to.
-func proxydServer() *server {
+// proxydServer runs with its defaults, and rules where its task takes some. It has as many workers as the cores that it is pinned to.
+func proxydServer() *server { return proxydNamed("proxyd", "proxyd") }
+
+// proxydBefore is proxyd as it was before a change.
+func proxydBefore(program string) *server {
+	s := proxydNamed("proxyd-before", "proxyd before")
+	s.program = program
+	return s
+}
+
+func proxydNamed(name, title string) *server {
 	logs := func(dir string) string { return dir + "/log" }
 	return &server{
-		name: "proxyd", title: "proxyd", version: []string{"--version"},
+		name: name, title: title, ours: true, version: []string{"--version"},
 		configure: func(p *placement) ([]part, error) {
 			config := p.file("config")
 			if err := os.Mkdir(config, 0o755); err != nil {

@@ -83,13 +83,22 @@ func (r *report) markdown() string {
 	for _, s := range r.servers {
 		fmt.Fprintf(&b, " %s |", s.title)
 	}
-	b.WriteString(" proxyd / best peer | goal met | proxyd / best, tuned ones too |\n|---|---|" + strings.Repeat("---|", len(r.servers)+3) + "\n")
+	b.WriteString(" proxyd / best peer | goal met | proxyd / best, tuned ones too |")
+	before := r.before()
+	if before != nil {
+		b.WriteString(" proxyd / before |")
+	}
+	b.WriteString("\n" + strings.Repeat("|---", strings.Count(b.String(), "|")-1) + "|\n")
 	for _, c := range r.cases {
 		fmt.Fprintf(&b, "| %s | %s |", c.title, c.goal())
 		for _, s := range r.servers {
 			fmt.Fprintf(&b, " %s |", r.shown(c, s))
 		}
-		fmt.Fprintf(&b, " %s | %s | %s |\n", r.ratio(c, false), r.verdict(c), r.ratio(c, true))
+		fmt.Fprintf(&b, " %s | %s | %s |", r.ratio(c, false), r.verdict(c), r.ratio(c, true))
+		if before != nil {
+			fmt.Fprintf(&b, " %s |", r.comparedWith(c, before))
+		}
+		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "\nRounds: %d; the medians, smallest and largest behind them; %v under load after %v to warm up, memory after a rest of %v",
 		len(r.rounds), r.lab.duration, r.lab.warmup, r.lab.rest)
@@ -102,8 +111,12 @@ func (r *report) markdown() string {
 	if r.lab.generator == "wrk" {
 		b.WriteString("; CPU time under load from wrk")
 	}
-	fmt.Fprintf(&b, ".\nMeasured on %s in %v: %s, %d cores, Linux %s.\n\n", r.date.Format(time.DateOnly), r.took.Round(time.Second), proc.CPUModel(),
-		runtime.NumCPU(), proc.Kernel())
+	network := "in a network of its own"
+	if r.lab.network == machineNetworkName {
+		network = "in the machine's network, with its packet filters"
+	}
+	fmt.Fprintf(&b, ".\nMeasured on %s in %v, %s: %s, %d cores, Linux %s.\n\n", r.date.Format(time.DateOnly), r.took.Round(time.Second), network,
+		proc.CPUModel(), runtime.NumCPU(), proc.Kernel())
 	for _, s := range r.servers {
 		if s.tuned {
 			continue // the same program as another's
@@ -160,7 +173,7 @@ func (r *report) shown(c *benchCase, s *server) string {
 // best returns the peer with the least median, nil where there is none, and those whose figures are not to be had.
 func (r *report) best(c *benchCase, tuned bool) (best *server, without []string) {
 	for _, s := range r.servers {
-		if s.name == "proxyd" || !c.of(s) || s.tuned && !tuned {
+		if s.ours || !c.of(s) || s.tuned && !tuned {
 			continue
 		}
 		values := r.good(c, s)
@@ -174,19 +187,34 @@ func (r *report) best(c *benchCase, tuned bool) (best *server, without []string)
 	return best, without
 }
 
-// ratio compares proxyd with the best peer. The spread is that of the rounds, in each of which both were measured.
+// ratio compares proxyd with the best peer.
 func (r *report) ratio(c *benchCase, tuned bool) string {
-	own := r.own(c)
 	best, _ := r.best(c, tuned)
-	if own == nil || best == nil || tuned && !c.bodies {
+	if best == nil || tuned && !c.bodies {
 		return "–"
 	}
-	its := r.good(c, best)
-	each := make([]float64, len(own))
-	for i := range own {
-		each[i] = own[i] / its[i]
+	return r.comparedWith(c, best)
+}
+
+// comparedWith compares proxyd with another server: the median of the rounds, in each of which both were measured, and their spread.
+func (r *report) comparedWith(c *benchCase, s *server) string {
+	each := r.ratios(c, s)
+	if each == nil {
+		return "–"
 	}
-	return fmt.Sprintf("%.2f of %s (%.2f..%.2f)", median(own)/median(its), best.title, slices.Min(each), slices.Max(each))
+	return fmt.Sprintf("%.2f of %s (%.2f..%.2f)", median(each), s.title, slices.Min(each), slices.Max(each))
+}
+
+// ratios returns proxyd's figures divided by another server's, nil where either has none.
+func (r *report) ratios(c *benchCase, s *server) (each []float64) {
+	own, its := r.own(c), r.good(c, s)
+	if own == nil || its == nil {
+		return nil
+	}
+	for i := range own {
+		each = append(each, own[i]/its[i])
+	}
+	return each
 }
 
 // verdict says whether proxyd reaches the goal, which was set beside peers that are not tuned.
@@ -195,21 +223,30 @@ func (r *report) verdict(c *benchCase) string {
 	if own == nil {
 		return "–"
 	}
-	goal, note := c.most, ""
+	now, goal, note := median(own), c.most, ""
 	if c.ratio > 0 {
 		best, without := r.best(c, false)
 		if best == nil {
 			return "–"
 		}
-		goal = c.ratio * median(r.good(c, best))
+		now, goal = median(r.ratios(c, best)), c.ratio
 		if len(without) > 0 {
 			note = ", not counting " + strings.Join(without, " and ")
 		}
 	}
-	if now := median(own); now > goal {
+	if now > goal {
 		return fmt.Sprintf("no, by %.0f %%", 100*(now/goal-1)) + note
 	}
 	return "yes" + note
+}
+
+// before returns proxyd as it was before, nil where it is not measured.
+func (r *report) before() *server {
+	i := slices.IndexFunc(r.servers, (*server).before)
+	if i < 0 {
+		return nil
+	}
+	return r.servers[i]
 }
 
 // own returns proxyd's figures, nil where there are none to rely on.

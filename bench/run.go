@@ -45,22 +45,8 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		for n, c := range r.cases {
-			for _, s := range rotated(r.present, round+n) {
-				if !c.of(s) {
-					continue
-				}
-				f, err := c.measure(ctx, l, s)
-				if ctx.Err() != nil {
-					return fmt.Errorf("stopped in round %d: nothing is written", round+1)
-				}
-				r.add(c, s, f, err)
-				if err != nil {
-					fmt.Fprintf(stderr, "  %-12s %-14s refused: %v\n", c.name, s.name, err)
-					continue
-				}
-				fmt.Fprintf(stderr, "  %-12s %-14s %10s  %s\n", c.name, s.name, show(f.value, c.unit), f.note)
-			}
+		if err := r.round(ctx, round, stderr); err != nil {
+			return err
 		}
 		after, err := proc.ReadTicks(proc.AllCPUs)
 		if err != nil {
@@ -81,6 +67,30 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	if refused := r.refused(); len(refused) > 0 {
 		return fmt.Errorf("%d figures were refused: the list below the table says why", len(refused))
+	}
+	return nil
+}
+
+// round measures each case of each server once.
+func (r *report) round(ctx context.Context, round int, stderr io.Writer) error {
+	end, err := r.lab.keepAwake()
+	if err != nil {
+		return err
+	}
+	defer end()
+	for n, c := range r.cases {
+		of := slices.DeleteFunc(rotated(r.present, round+n), func(s *server) bool { return !c.of(s) })
+		for _, o := range c.measure(ctx, r.lab, of) {
+			if ctx.Err() != nil {
+				return fmt.Errorf("stopped in round %d: nothing is written", round+1)
+			}
+			r.add(c, o.server, o.figure, o.err)
+			if o.err != nil {
+				fmt.Fprintf(stderr, "  %-12s %-14s refused: %v\n", c.name, o.server.name, o.err)
+				continue
+			}
+			fmt.Fprintf(stderr, "  %-12s %-14s %10s  %s\n", c.name, o.server.name, show(o.figure.value, c.unit), o.figure.note)
+		}
 	}
 	return nil
 }
@@ -132,7 +142,7 @@ func newReport(l *lab) (*report, error) {
 		}
 	}
 	for _, s := range l.all {
-		if len(l.servers) > 0 && !slices.Contains(l.servers, s.name) {
+		if len(l.servers) > 0 && !slices.Contains(l.servers, s.name) && !s.before() {
 			continue
 		}
 		r.servers = append(r.servers, s)
@@ -141,7 +151,7 @@ func newReport(l *lab) (*report, error) {
 			continue
 		}
 		_, err := find(s.program, s.pkg)
-		if s.name == "proxyd" {
+		if s.ours {
 			return nil, err
 		}
 		r.missing = append(r.missing, err)

@@ -19,6 +19,7 @@ import (
 // open on both sides, logs each request into a file, and does its task.
 type server struct {
 	name    string // on the command line
+	ours    bool   // it is proxyd, or proxyd as it was before a change
 	title   string // in the table
 	program string // looked for in the PATH, and where Debian has servers
 	version []string
@@ -29,6 +30,9 @@ type server struct {
 	configure func(p *placement) ([]part, error)
 	accessLog func(dir string) string
 }
+
+// before says whether it is proxyd as it was before a change.
+func (s *server) before() bool { return s.ours && s.name != "proxyd" }
 
 // task is what a server is set up for.
 type task int
@@ -66,7 +70,7 @@ func (p *placement) write(name, text string) (string, error) {
 	return path, nil
 }
 
-// servers returns all servers; proxyd is the first.
+// servers returns all servers but proxyd as it was before; proxyd is the first.
 func servers() []*server {
 	return []*server{
 		proxydServer(), nginxServer(), nginxBuffersServer(), haproxyServer(), haproxySpliceServer(), varnishServer(),

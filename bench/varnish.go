@@ -17,6 +17,15 @@ const varnishPass = `sub vcl_recv {
 }
 `
 
+// varnishLog says where varnishncsa has the log's fields.
+var varnishLog = map[string]string{
+	"time": "%{%Y-%m-%dT%H:%M:%SZ}t", "time_taken_ms": "%{ms}T", "request": "%r", "status": "%s", "bytes": "%O",
+	"response_body_bytes": "%b", "content_type": "%{Content-Type}o", "hostname": "%{Host}i", "referrer": "%{Referer}i",
+	"useragent": "%{User-Agent}i", "http_x_forwarded_proto": "%{X-Forwarded-Proto}i", "upstream_status": "%s",
+	"section_io_tag": "%{section-io-tag}o", "section_io_id": "%{section-io-id}i", "uri_path": "%U",
+	"cache": "%{Varnish:handling}x",
+}
+
 func varnishServer() *server {
 	return &server{
 		name: "varnish", title: "Varnish", program: "varnishd", version: []string{"-V"}, pkg: "varnish",
@@ -40,7 +49,7 @@ func varnishServer() *server {
 					"-p", "thread_pools=1", "-p", "thread_pool_min=10", "-p", "thread_queue_limit=10000",
 					"-p", "timeout_idle=300", "-p", "backend_idle_timeout=300", "-p", "listen_depth=4096",
 				}},
-				{"varnishncsa", []string{ncsa, "-n", work, "-w", p.file("access.log")}},
+				{"varnishncsa", []string{ncsa, "-n", work, "-w", p.file("access.log"), "-j", "-F", logLine(varnishLog)}},
 			}, nil
 		},
 		accessLog: func(dir string) string { return dir + "/access.log" },

@@ -63,7 +63,8 @@ func Run(plan Plan, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s := &session{in: lines(in), idle: &Generator{poller: poller, origin: behind}}
+	s := newSession(in, &Generator{poller: poller, origin: behind})
+	defer close(s.more)
 	fmt.Fprintln(out, addr)
 	line, err := s.line()
 	if err != nil {
@@ -149,17 +150,38 @@ func measure(plan Plan, g *Generator) (Result, error) {
 }
 
 // session is the talk with whoever started the process. The origin is served while it waits.
+//
+// Lines are read in a goroutine that lives as long as there are some. Under load it has nothing left to do but to wait: whatever it
+// did then would stop the load for 10 ms, which is when Go's scheduler takes the processor away from who does not give it up.
 type session struct {
-	in   <-chan string
-	idle *Generator
+	more  chan<- struct{}
+	lines <-chan string
+	idle  *Generator
+}
+
+func newSession(in io.Reader, idle *Generator) *session {
+	more, lines := make(chan struct{}, 1), make(chan string, 1)
+	go func() {
+		defer close(lines)
+		r := bufio.NewReader(in)
+		for range more {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return
+			}
+			lines <- strings.TrimSuffix(line, "\n")
+		}
+	}()
+	return &session{more: more, lines: lines, idle: idle}
 }
 
 var errEnded = errors.New("nobody waits for a measurement any more")
 
 func (s *session) line() (string, error) {
+	s.more <- struct{}{}
 	for {
 		select {
-		case line, ok := <-s.in:
+		case line, ok := <-s.lines:
 			if !ok {
 				return "", errEnded
 			}
@@ -170,20 +192,4 @@ func (s *session) line() (string, error) {
 			}
 		}
 	}
-}
-
-// lines reads lines in a goroutine that lives as long as there are some.
-func lines(in io.Reader) <-chan string {
-	all := make(chan string)
-	go func() {
-		defer close(all)
-		for r := bufio.NewReader(in); ; {
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return
-			}
-			all <- strings.TrimSuffix(line, "\n")
-		}
-	}()
-	return all
 }
