@@ -129,7 +129,7 @@ func TestDeploy_WaitsForAProxydThatIsStarting(t *testing.T) {
 func TestDeploy_AProxydThatNeverGetsReadyIsSaid(t *testing.T) {
 	s := newScene(t)
 	claim(s)
-	got := s.start("--timeout", "100ms")()
+	got := s.start("--timeout", "300ms")()
 	if got.Code != 1 || got.Stdout != "" {
 		t.Errorf("got %+v", got)
 	}
@@ -141,7 +141,7 @@ func TestDeploy_AProxydThatHangsIsSaidWithinTheTimeout(t *testing.T) {
 	s := newScene(t)
 	claim(s)
 	controltest.Listen(t, s.runDir)
-	got := s.start("--timeout", "100ms")()
+	got := s.start("--timeout", "300ms")()
 	if got.Code != 1 || got.Stdout != "" {
 		t.Errorf("got %+v", got)
 	}

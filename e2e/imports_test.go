@@ -34,38 +34,42 @@ const (
 var imports = map[string][]string{
 	// What the tools share. The first ones stand on the standard library alone.
 	"contract/place":          {},
+	"contract/ascii":          {},
 	"contract/hook":           {},
+	"contract/ipliteral":      {},
 	"contract/httpcache":      {},
 	"contract/nearest":        {},
 	"contract/pidfile":        {},
+	"contract/percent":        {},
 	"contract/printable":      {},
+	"contract/token":          {},
 	"contract/control":        {},
 	"contract/command":        {"contract/hook", "contract/place", cli},
-	"contract/pattern":        {},
-	"contract/template":       {"contract/nearest"},
-	"contract/config":         {"contract/nearest", "contract/pattern", "contract/place", "contract/template", toml},
-	"contract/policy":         {"contract/config", "contract/pattern", "contract/place", "contract/template"},
+	"contract/pattern":        {"contract/ascii", "contract/ipliteral", "contract/percent"},
+	"contract/template":       {"contract/ipliteral", "contract/nearest", "contract/percent", "contract/token"},
+	"contract/config":         {"contract/ipliteral", "contract/nearest", "contract/pattern", "contract/place", "contract/printable", "contract/template", "contract/token", toml},
+	"contract/policy":         {"contract/ascii", "contract/config", "contract/pattern", "contract/percent", "contract/place", "contract/printable", "contract/template"},
 	"contract/control/client": {"contract/control", "contract/pidfile", "contract/place", retryable},
 	"contract/deployment":     {"contract/config", "contract/control/client", "contract/hook", "contract/policy"},
 
 	// proxyd. accesslog and upstream do not know each other; only exchange knows both, and only main knows all.
 	"proxyd/internal/socket":     {sys},
-	"proxyd/internal/http1":      {"contract/httpcache"},
+	"proxyd/internal/http1":      {"contract/ascii", "contract/httpcache", "contract/ipliteral", "contract/percent", "contract/token"},
 	"proxyd/internal/logfile":    {"contract/config"},
-	"proxyd/internal/accesslog":  {"contract/config", "contract/httpcache", "proxyd/internal/logfile"},
+	"proxyd/internal/accesslog":  {"contract/ascii", "contract/config", "contract/httpcache", "proxyd/internal/logfile"},
 	"proxyd/internal/upstream":   {"contract/config", "contract/httpcache", "proxyd/internal/socket"},
 	"proxyd/internal/limiter":    {"contract/config"},
-	"proxyd/internal/exchange":   {"contract/config", "contract/httpcache", "contract/policy", "proxyd/internal/accesslog", "proxyd/internal/http1", "proxyd/internal/socket", "proxyd/internal/upstream"},
+	"proxyd/internal/exchange":   {"contract/ascii", "contract/config", "contract/httpcache", "contract/policy", "proxyd/internal/accesslog", "proxyd/internal/http1", "proxyd/internal/socket", "proxyd/internal/upstream"},
 	"proxyd/internal/downstream": {"contract/config", "contract/httpcache", "proxyd/internal/exchange", "proxyd/internal/socket"},
 	"proxyd/internal/admin":      {"contract/control"},
 	"proxyd": {
 		"contract/command", "contract/config", "contract/control", "contract/hook", "contract/pidfile", "contract/place", "contract/policy",
 		"proxyd/internal/accesslog", "proxyd/internal/admin", "proxyd/internal/downstream", "proxyd/internal/exchange",
-		"proxyd/internal/limiter", "proxyd/internal/logfile", "proxyd/internal/socket", "proxyd/internal/upstream", cli,
+		"proxyd/internal/limiter", "proxyd/internal/logfile", "proxyd/internal/socket", "proxyd/internal/upstream", cli, sys,
 	},
 
 	// The tools behind the hooks, and the one for people.
-	"validator":  {"contract/command", "contract/config", "contract/hook", "contract/place", "contract/policy", "contract/printable", cli},
+	"validator":  {"contract/command", "contract/config", "contract/hook", "contract/place", "contract/policy", "contract/printable", "contract/token", cli},
 	"deploy":     {"contract/command", "contract/deployment", "contract/place", cli},
 	"logrotator": {"contract/command", "contract/config", "contract/hook", "contract/pidfile", "contract/place", cli, sys},
 	"msghandler": {
@@ -81,13 +85,14 @@ var imports = map[string][]string{
 	"e2e/schema": {jsonschema, toml},
 
 	// The benchmark beside other servers.
-	"bench/internal/epoll":  {sys},
-	"bench/internal/origin": {"bench/internal/epoll"},
-	"bench/internal/load":   {"bench/internal/epoll", "bench/internal/origin"},
-	"bench/internal/proc":   {},
+	"bench/internal/epoll":   {sys},
+	"bench/internal/origin":  {"bench/internal/epoll"},
+	"bench/internal/load":    {"bench/internal/epoll", "bench/internal/origin"},
+	"bench/internal/network": {sys},
+	"bench/internal/proc":    {},
 	"bench": {
-		"bench/internal/epoll", "bench/internal/load", "bench/internal/origin", "bench/internal/proc", "contract/command",
-		"contract/hook", "contract/place", cli,
+		"bench/internal/epoll", "bench/internal/load", "bench/internal/network", "bench/internal/origin", "bench/internal/proc", "contract/command",
+		"contract/hook", "contract/place", cli, sys,
 	},
 }
 

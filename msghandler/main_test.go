@@ -200,7 +200,7 @@ func TestMessage_AProxydThatHangsIsSaidWithinTheTimeout(t *testing.T) {
 	s := newScene(t)
 	controltest.Listen(t, s.runDir)
 	for _, args := range [][]string{{"ping"}, {"log-level", "info"}, {"updateenvironment"}} {
-		got := s.start(append([]string{"--timeout", "100ms"}, args...)...)()
+		got := s.start(append([]string{"--timeout", "300ms"}, args...)...)()
 		if got.Code != 1 || got.Stdout != "" || strings.Count(got.Stderr, "\n") != 1 ||
 			!strings.HasPrefix(got.Stderr, "msghandler: proxyd does not answer for ") || !strings.Contains(got.Stderr, "hangs or is stopped") {
 			t.Errorf("%q: got %+v", args, got)

@@ -12,6 +12,7 @@ import (
 	"section.internal/contract/config"
 	"section.internal/contract/control"
 	"section.internal/contract/policy"
+	"section.internal/proxyd/internal/exchange"
 )
 
 // generation is one configuration that is, or was, in force. It never changes.
@@ -23,7 +24,7 @@ type generation struct {
 }
 
 func newGeneration(number uint64, loaded *config.Loaded) *generation {
-	return &generation{number: number, loaded: loaded, policy: policy.Compile(&loaded.Config), applied: time.Now()}
+	return &generation{number: number, loaded: loaded, policy: exchange.Compile(&loaded.Config), applied: time.Now()}
 }
 
 func (g *generation) describe() control.Generation {

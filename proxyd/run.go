@@ -106,6 +106,9 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 		}
 		return nil
 	})
+	if err := mapProgram(); err != nil {
+		p.log.Debug("the program is not read in as a whole", "error", err) // it comes as it is needed
+	}
 	if err := p.user.become(); err != nil {
 		p.log.Warn("proxyd keeps its user", "uid", os.Getuid(), "error", err)
 	}
@@ -163,9 +166,9 @@ func (p *proxy) build(closing *closers) (err error) {
 	closing.add(func() error { p.nextHop.Close(); return nil })
 	p.engine = &exchange.Engine{
 		NextHop: p.nextHop, Log: p.access, Limits: limiter.New(), InForce: p.generations.forRequest, Name: p.nextHop.Host(),
-		Draining: func() bool { return p.clients.Draining() },
+		Draining: func() bool { return p.clients.Draining() }, MaxWaiting: exchange.MaxWaiting,
 	}
-	p.clients = downstream.NewServer(p.engine, func() config.Client { return p.generations.config().Client },
+	p.clients = downstream.NewServer(p.engine, func() *config.Client { return &p.generations.config().Client },
 		poller, p.log)
 	return nil
 }

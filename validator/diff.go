@@ -116,7 +116,7 @@ func (d *differences) read(log *accessLog) error {
 			}
 		}
 		if t.count++; t.count == 1 {
-			t.example = fmt.Sprintf("%s %s in line %d", r.method, shorten(r.url()), log.line)
+			t.example = fmt.Sprintf("%s %s in line %d", r.method, printable.Cut(r.url(), 2*maxText), log.line)
 		}
 	}
 }
@@ -143,12 +143,4 @@ func (d *differences) String() string {
 		text.WriteString(printable.Text(fmt.Sprintf("%d: %s; such as %s", t.count, t.difference, t.example)) + "\n")
 	}
 	return text.String()
-}
-
-// shorten cuts a text of ASCII characters where it is long.
-func shorten(s string) string {
-	if len(s) > 2*maxText {
-		return s[:2*maxText] + "…"
-	}
-	return s
 }

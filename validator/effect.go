@@ -10,12 +10,13 @@ import (
 
 	"section.internal/contract/config"
 	"section.internal/contract/policy"
+	"section.internal/contract/printable"
 )
 
 // This file tells what differs between two decisions about one request. What a placeholder stands for counts, but it is shown as the
 // rule has it, so that requests to which the same happens are told in one line.
 
-// maxText is how many bytes of a value are shown.
+// maxText is how many characters of a value are shown.
 const maxText = 120
 
 // effect is one thing that a decision brings about.
@@ -212,9 +213,4 @@ func bodyText(body []byte) string {
 }
 
 // quoted returns a text on one line, cut where it is long.
-func quoted(s string) string {
-	if len(s) > maxText {
-		return strconv.Quote(s[:maxText]) + "…"
-	}
-	return strconv.Quote(s)
-}
+func quoted(s string) string { return strconv.Quote(printable.Cut(s, maxText)) }

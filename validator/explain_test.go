@@ -25,7 +25,7 @@ func TestExplain_TellsWhatEachRuleDoes(t *testing.T) {
 	f("head", "https://shop.example.com/cart", "--method", "HEAD")
 	f("limit-and-rewrite", "http://www.example.com/api/orders?page=2", "-H", "X-Debug: 1", "-H", "Accept: text/html, */*")
 	f("client", "http://www.example.com/admin/", "--client", "203.0.113.9")
-	f("not", "http://www.example.com/admin/", "--client", "192.0.2.9")
+	f("not", "http://www.example.com/admin/", "--client", "198.51.100.9")
 	f("address-from-a-field", "http://www.example.com/", "--client", "203.0.113.9", "-H", "True-Client-IP: 198.51.100.7", "-H", "section-io-geo-country-code: NZ")
 	f("health-check", "http://www.example.com/.well-known/section-io/aee-hc/healthz?ts=1")
 	f("hostile", "http://www.example.com/%1b%5b2J%0a/admin", "-H", "Cookie: PHPSESSID=\u202e")

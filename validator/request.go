@@ -6,6 +6,7 @@ import (
 
 	"section.internal/contract/config"
 	"section.internal/contract/hook"
+	"section.internal/contract/token"
 )
 
 // defaultClient is where a request comes from that says nothing else: an address that belongs to nobody (RFC 5737).
@@ -36,7 +37,7 @@ func requestOf(url, method string, headers []string, client string) (*config.Tes
 		return nil, hook.Misuse("--explain %q: a URL has no spaces, control characters or letters beyond ASCII: write them percent-encoded", url)
 	}
 	if method != "" {
-		if r.Method = method; !isToken(method) {
+		if r.Method = method; !token.Is(method) {
 			return nil, hook.Misuse("--method %q: want a method such as GET", method)
 		}
 	}
@@ -44,7 +45,7 @@ func requestOf(url, method string, headers []string, client string) (*config.Tes
 		name, value, ok := strings.Cut(h, ":")
 		value = strings.Trim(value, " \t")
 		switch {
-		case !ok || !isToken(name) || strings.ContainsFunc(value, isControl):
+		case !ok || !token.Is(name) || strings.ContainsFunc(value, isControl):
 			return nil, hook.Misuse("-H %q: want a field such as 'Accept-Language: de'", h)
 		case strings.EqualFold(name, "Host"):
 			return nil, hook.Misuse("-H %q: the host is that of the URL: write it there", h)
@@ -71,16 +72,6 @@ func visible(s string) bool {
 		}
 	}
 	return true
-}
-
-// isToken says whether s is a token (RFC 9110 section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' || strings.IndexByte(`"(),/:;<=>?@[\]{}`, s[i]) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }

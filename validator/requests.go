@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"section.internal/contract/policy"
+	"section.internal/contract/token"
 )
 
 // maxLine is the longest line of an access log that is read, in bytes. Those of requests with default limits are far shorter.
@@ -160,7 +161,7 @@ func (l *accessLog) readLine() ([]byte, error) {
 func (rec *record) into(r *request) bool {
 	method, rest, _ := strings.Cut(*rec.Request, " ")
 	target, version, ok := strings.Cut(rest, " ")
-	if !ok || !strings.HasPrefix(version, "HTTP/1.") || !isToken(method) || !visible(target) || !visible(*rec.Host) {
+	if !ok || !strings.HasPrefix(version, "HTTP/1.") || !token.Is(method) || !visible(target) || !visible(*rec.Host) {
 		return false
 	}
 	if _, absolute, ok := strings.Cut(target, "://"); ok && !strings.HasPrefix(target, "/") {

@@ -203,6 +203,7 @@ func TestAccessLog_NeedsTheMemoryOfALineHoweverLargeItIs(t *testing.T) {
 func FuzzAccessLog(f *testing.F) {
 	f.Add("GET / HTTP/1.1", "www.example.com", "198.51.100.0", "noise\n")
 	f.Add("GET http://h/ HTTP/1.0", "h", "", `{"request":"GET /x HTTP/1.1"}`+"\n")
+	f.Add("GET / HTTP/1.1", "h", "", "\x1f\x8b") // what a compressed file begins with
 	f.Fuzz(func(t *testing.T, line, host, client, noise string) {
 		once, err := readAll(open(t, "-", logged(line, host, client, "")))
 		if err != nil || len(once) > 1 {
@@ -210,9 +211,6 @@ func FuzzAccessLog(f *testing.F) {
 		}
 		l := open(t, "-", logged(line, host, client, "")+"\n"+noise+"\n"+logged("GET /last HTTP/1.1", "h", "", ""))
 		got, err := readAll(l)
-		if strings.HasPrefix(noise, "\x1f\x8b") {
-			t.Skip()
-		}
 		if err != nil || len(got) < len(once)+1 || !slices.Equal(got[:len(once)], once) || !strings.HasPrefix(got[len(got)-1], "GET http://h/last|") {
 			t.Fatalf("%q, %v: want %q first and /last at the end", got, err, once)
 		}

@@ -7,31 +7,41 @@ import (
 	"strings"
 	"time"
 
+	"section.internal/contract/printable"
 	"section.internal/contract/template"
+	"section.internal/contract/token"
 )
 
 // changes are those that a rule makes, with the place of each.
 type changes struct {
 	Changes
-	written map[string]node // by name in lower case: what is removed, set or added
+	written map[string]writtenField // by name in lower case
+}
+
+// writtenField is what a rule does with the fields of a name, and where it says so.
+type writtenField struct {
+	what string // "remove", "set" or "add"
+	node node
 }
 
 // changes reads the changes of a header section.
 func (c *checker) changes(n node, of side, groups []string) *changes {
-	ch := &changes{written: map[string]node{}}
-	var set = map[string]string{} // by name in lower case: what is done with it
+	ch := &changes{written: map[string]writtenField{}}
 	may := func(n node, at position, what, name string) bool {
 		if !c.mayChange(n, at, of, name) {
 			return false
 		}
 		lower := strings.ToLower(name)
-		if other, twice := set[lower]; twice && (other == "set" || what == "set") {
+		other, twice := ch.written[lower]
+		if twice && (other.what == "set" || what == "set") {
 			c.add(at, func() string {
-				return fmt.Sprintf("%s: contradicts %s, which names %s too: set replaces all fields of the name; keep one of them", n.label(), other, quote(name))
+				return fmt.Sprintf("%s: contradicts %s, which names %s too: set replaces all fields of the name; keep one of them", n.label(), other.what, printable.Quote(name))
 			})
 			return false
 		}
-		set[lower], ch.written[lower] = what, n
+		if !twice { // what is removed is so whatever is added
+			ch.written[lower] = writtenField{what, n}
+		}
 		return true
 	}
 	c.fields(nestedTable("changes"), n, func(k *key, n node) {
@@ -66,10 +76,23 @@ func (ch *changes) mustNot(c *checker, name, why string) {
 	if ch == nil {
 		return
 	}
-	if n, ok := ch.written[strings.ToLower(name)]; ok {
-		c.add(n.entry.key, func() string {
-			return fmt.Sprintf("%s: contradicts the rule's other action, since %s: keep one of them", n.label(), why)
+	if w, ok := ch.written[strings.ToLower(name)]; ok {
+		c.add(w.node.entry.key, func() string {
+			return fmt.Sprintf("%s: contradicts the rule's other action, since %s: keep one of them", w.node.label(), why)
 		})
+	}
+}
+
+// leave keeps a problem where the changes of an answer take a field away, or replace it, that n puts there. ch may be nil.
+func (ch *changes) leave(c *checker, name string, n node) {
+	if ch == nil {
+		return
+	}
+	switch ch.written[strings.ToLower(name)].what {
+	case "remove":
+		c.wrongTable(n, "contradicts response.remove of the same rule, which takes the field away: keep one of them")
+	case "set":
+		c.wrongTable(n, "contradicts response.set of the same rule, which replaces the field: keep one of them")
 	}
 }
 
@@ -168,7 +191,7 @@ func (c *checker) by(k *key, n node) Key {
 		c.wrong(n, fmt.Sprintf(`want a name behind it, as in "%s.NAME"`, kind))
 	case named && !takesName:
 		c.wrong(n, wantBy)
-	case named && !isToken(name):
+	case named && !token.Is(name):
 		offset, message := notToken(name, "a name")
 		c.wrongInside(n, len(kind)+1+offset, message)
 	default:
@@ -201,7 +224,7 @@ func (c *checker) variants(k *key, n node) []Variant {
 	var variants []Variant
 	sum, good := int64(0), true
 	c.named(k, n, func(name string, n node) {
-		if !isToken(name) {
+		if !token.Is(name) {
 			c.wrongKey(n, name, "the name of a variant")
 			good = false
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"section.internal/contract/nearest"
+	"section.internal/contract/printable"
 )
 
 // checker holds a decoded file against the table of keys.
@@ -46,8 +47,8 @@ func check(tree map[string]any, places index, files *files) (Config, map[string]
 			c.table(name, value)
 		}
 	}
-	c.rules(tree["rule"])
-	c.tests(tree["test"])
+	c.config.Rules = readAll(c, "rule", tree["rule"], c.rule)
+	c.config.Tests = readAll(c, "test", tree["test"], c.test)
 	return c.config, c.sources, c.problems()
 }
 
@@ -269,14 +270,14 @@ func unknownAtTop(name string, value any) string {
 		}
 	}
 	if len(full) > 0 {
-		return fmt.Sprintf("unknown %s %s; did you mean %s?", what, quote(name), strings.Join(full, " or "))
+		return fmt.Sprintf("unknown %s %s; did you mean %s?", what, printable.Quote(name), strings.Join(full, " or "))
 	}
 	if _, ok := lookUp(name); ok && strings.Contains(name, ".") {
 		return fmt.Sprintf("unknown key %s; did you mean %s, without quotes?", join("", name), name)
 	}
 	for _, t := range []string{"rule", "test"} {
 		if nestedTable(t).find(name) != nil && name != "name" && name != "request" && name != "response" {
-			return fmt.Sprintf("unknown %s %s; did you mean %q? It belongs below a [[%s]]", what, quote(name), t+"."+name, t)
+			return fmt.Sprintf("unknown %s %s; did you mean %q? It belongs below a [[%s]]", what, printable.Quote(name), t+"."+name, t)
 		}
 	}
 	self := func(near string) string { return near }
@@ -297,9 +298,9 @@ func namesAtTop() []string {
 // quoteName quotes the path of a key. What TOML had to quote inside of it is not quoted again.
 func quoteName(path string) string {
 	if strings.Contains(path, `"`) {
-		return shorten(path, maxQuoted)
+		return printable.Cut(path, maxShown)
 	}
-	return quote(path)
+	return printable.Quote(path)
 }
 
 // describe says what a value of the wrong type is.
@@ -331,7 +332,7 @@ func describe(name string, value any, e entry) string {
 // literal returns a value, other than an array or a table, much as it is written in the file.
 func literal(value any, e entry) string {
 	if s, ok := value.(string); ok {
-		return quote(s)
+		return printable.Quote(s)
 	}
-	return plain(e.raw, maxQuoted)
+	return plain(e.raw, maxShown)
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"section.internal/contract/printable"
 )
 
 // maxEntries is how many addresses and networks one list may have.
@@ -83,7 +85,7 @@ func (c *checker) clientList(n node, name string) *file {
 				})
 				break
 			}
-			c.addIn(f.number, at, func() string { return fmt.Sprintf("%s: %s", quote(entry), plain(message, maxMessage)) })
+			c.addIn(f.number, at, func() string { return fmt.Sprintf("%s: %s", printable.Quote(entry), plain(message, maxMessage)) })
 			continue
 		}
 		networks = append(networks, network)

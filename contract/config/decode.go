@@ -11,6 +11,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"section.internal/contract/place"
+	"section.internal/contract/printable"
 )
 
 // parse turns the content of the file into a tree of tables and the places of its keys. A text that is not TOML has one problem,
@@ -102,7 +103,7 @@ func syntaxProblem(text string, places index, err error) *Problem {
 
 	if noValue.MatchString(syntax.Message) || afterValue.MatchString(syntax.Message) {
 		if word, ok := wordAt(places, p); ok {
-			return at(word.value, fmt.Sprintf("%s%s is no value: put text in quotes", notValid, plain(word.raw, maxQuoted)))
+			return at(word.value, fmt.Sprintf("%s%s is no value: put text in quotes", notValid, plain(word.raw, maxShown)))
 		}
 	}
 	return at(p, notValid+plain(inOurWords(syntax.Message, places), 200))
@@ -127,7 +128,7 @@ func inOurWords(message string, places index) string {
 		return m[1] + " where the line should end: put it on a line of its own"
 	}
 	if m := outOfRange.FindStringSubmatch(message); m != nil {
-		return shorten(m[1], maxQuoted) + " is out of the range of all numbers (" + m[2] + ")"
+		return printable.Cut(m[1], maxShown) + " is out of the range of all numbers (" + m[2] + ")"
 	}
 	switch {
 	case noValue.MatchString(message):

@@ -3,32 +3,21 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"section.internal/contract/printable"
+	"section.internal/contract/token"
 )
-
-// isToken says whether s is a token (RFC 9110 section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !isTokenByte(s[i]) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isTokenByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
 
 // notToken returns the first byte of s that no token has, and what to say about it. s is no token.
 func notToken(s, what string) (offset int, message string) {
 	if s == "" {
 		return 0, "empty: want " + what
 	}
-	for offset < len(s) && isTokenByte(s[offset]) {
+	for offset < len(s) && token.IsByte(s[offset]) {
 		offset++
 	}
 	for _, r := range s[offset:] {
-		return offset, fmt.Sprintf("%q cannot stand there: want %s, of letters, digits and !#$%%&'*+-.^_`|~", r, what)
+		return offset, fmt.Sprintf("%q cannot stand there: want %s, of letters, digits and %s", r, what, token.Marks)
 	}
 	panic("BUG: a token is called none")
 }
@@ -39,7 +28,7 @@ func (c *checker) token(k *key, n node) string {
 	if !ok {
 		return ""
 	}
-	if !isToken(s) {
+	if !token.Is(s) {
 		offset, message := notToken(s, k.syntax())
 		c.wrongInside(n, offset, message)
 	}
@@ -49,9 +38,9 @@ func (c *checker) token(k *key, n node) string {
 // isFieldName checks the name of a field that is the value of n.
 func (c *checker) isFieldName(n node, s string) bool {
 	switch {
-	case isToken(s):
+	case token.Is(s):
 		return true
-	case strings.HasSuffix(s, ":") && isToken(s[:len(s)-1]):
+	case strings.HasSuffix(s, ":") && token.Is(s[:len(s)-1]):
 		c.wrongInside(n, len(s)-1, fmt.Sprintf("want the name without the colon; did you mean %q?", s[:len(s)-1]))
 	default:
 		offset, message := notToken(s, `the name of a field such as "Set-Cookie"`)
@@ -62,7 +51,7 @@ func (c *checker) isFieldName(n node, s string) bool {
 
 // isFieldKey checks the name of a field that is the key of n.
 func (c *checker) isFieldKey(n node, name string) bool {
-	if isToken(name) {
+	if token.Is(name) {
 		return true
 	}
 	c.add(n.entry.key, func() string {
@@ -107,7 +96,7 @@ func (c *checker) fieldKeys(k *key, n node, read func(name string, n node)) {
 		lower := strings.ToLower(name)
 		if other, twice := seen[lower]; twice {
 			c.add(n.entry.key, func() string {
-				return fmt.Sprintf("%s: the same field as %s, since case does not count: remove one", n.label(), quote(other))
+				return fmt.Sprintf("%s: the same field as %s, since case does not count: remove one", n.label(), printable.Quote(other))
 			})
 			return
 		}
@@ -166,7 +155,7 @@ func (c *checker) mayChange(n node, at position, of side, name string) bool {
 		return true
 	}
 	c.add(at, func() string {
-		return fmt.Sprintf("%s: no rule may change %s, since %s: remove it", n.label(), quote(name), why)
+		return fmt.Sprintf("%s: no rule may change %s, since %s: remove it", n.label(), printable.Quote(name), why)
 	})
 	return false
 }

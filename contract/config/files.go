@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"section.internal/contract/place"
+	"section.internal/contract/printable"
 )
 
 // The bounds of what proxy.toml names.
@@ -95,13 +96,13 @@ func (c *checker) file(n node, name string) *file {
 	switch {
 	case f.message != "":
 		c.add(n.entry.value, func() string {
-			return fmt.Sprintf("%s = %s: %s", n.label(), quote(name), f.message)
+			return fmt.Sprintf("%s = %s: %s", n.label(), printable.Quote(name), f.message)
 		})
 		return nil
 	case f.content == nil:
 		c.add(n.entry.value, func() string {
 			return fmt.Sprintf("%s = %s: there is no such file in the directory: add it, or name one that is there%s",
-				n.label(), quote(name), c.didYouMean(name, c.files.beside(name)))
+				n.label(), printable.Quote(name), c.didYouMean(name, c.files.beside(name)))
 		})
 		return nil
 	}
@@ -118,7 +119,7 @@ func notFileName(name string) string {
 	case strings.HasPrefix(name, "/"):
 		message := "an absolute name: want one relative to the directory of " + place.ConfigFileName
 		if below, ok := strings.CutPrefix(name, place.ConfigDir.Default+"/"); ok && notFileName(below) == "" {
-			message += fmt.Sprintf("; did you mean %q?", shorten(below, maxQuoted))
+			message += fmt.Sprintf("; did you mean %q?", printable.Cut(below, maxShown))
 		}
 		return message
 	case slices.Contains(strings.Split(name, "/"), ".."):

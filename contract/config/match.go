@@ -10,6 +10,8 @@ import (
 
 	"section.internal/contract/pattern"
 	"section.internal/contract/place"
+	"section.internal/contract/printable"
+	"section.internal/contract/token"
 )
 
 // filePlace returns a position of the file as a Place.
@@ -48,7 +50,7 @@ func (c *checker) match(n node) (Match, []string) {
 			})
 		case "cookie":
 			c.named(k, n, func(name string, n node) {
-				if !isToken(name) {
+				if !token.Is(name) {
 					c.wrongKey(n, name, "the name of a cookie")
 				}
 				one(OfCookie, n, Condition{Name: name, Values: parsed(c, k, n, anyValue)})
@@ -133,7 +135,7 @@ func notMethod(s string) error {
 	switch {
 	case strings.Contains(s, "*"): // which may stand in a method
 		return &pattern.Error{Offset: strings.Index(s, "*"), Message: `"*" is not taken: want a method such as "GET", or leave method out for all`}
-	case !isToken(s):
+	case !token.Is(s):
 		offset, message := notToken(s, `a method such as "GET"`)
 		return &pattern.Error{Offset: offset, Message: message}
 	case upper != s && slices.Contains(usualMethods, upper):
@@ -196,7 +198,7 @@ func writeValue(b *strings.Builder, value any) {
 	}
 	switch value := value.(type) {
 	case string:
-		b.WriteString(strconv.Quote(shorten(value, maxWritten)))
+		b.WriteString(strconv.Quote(printable.Cut(value, maxWritten)))
 	case []any:
 		b.WriteString("[")
 		for i, element := range value {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"section.internal/contract/nearest"
+	"section.internal/contract/printable"
 )
 
 // This file holds what reads the values of all tables below [[rule]] and [[test]]: each kind of value, and tables, in one way. What is
@@ -43,7 +44,7 @@ func (n node) label() string {
 		}
 		b.WriteByte(n.path[i])
 	}
-	return shorten(b.String(), 2*maxQuoted)
+	return printable.Cut(b.String(), 2*maxShown)
 }
 
 // complain keeps what is wrong with a value, unless that is nothing.
@@ -105,7 +106,7 @@ func (c *checker) fields(t *table, n node, read func(k *key, n node)) bool {
 		c.complain(n, func(name string, e entry) string {
 			message := fmt.Sprintf("%s: want a table such as %s", describe(name, n.value, e), t.eg)
 			if s, isString := n.value.(string); isString && t.name == "match" && strings.HasPrefix(s, "/") {
-				message += fmt.Sprintf("; did you mean { path = %s }?", quote(s))
+				message += fmt.Sprintf("; did you mean { path = %s }?", printable.Quote(s))
 			}
 			return message
 		})
@@ -275,5 +276,5 @@ func (c *checker) didYouMean(s string, names []string) string {
 	if near == "" {
 		return ""
 	}
-	return "; did you mean " + quote(near) + "?"
+	return "; did you mean " + printable.Quote(near) + "?"
 }

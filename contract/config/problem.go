@@ -2,9 +2,9 @@ package config
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
+
+	"section.internal/contract/printable"
 )
 
 // Problem is one thing that is wrong with a configuration.
@@ -42,32 +42,9 @@ func (ps Problems) Lines() []string {
 	return lines
 }
 
-// maxQuoted is how many characters of what a user wrote a message repeats.
-const maxQuoted = 80
-
-// quote returns s in quotes, cut where it is long, with nothing in it that a terminal could take for a command.
-func quote(s string) string { return strconv.Quote(shorten(s, maxQuoted)) }
+// maxShown is how many characters of what a user wrote a message repeats as they are.
+const maxShown = 80
 
 // plain returns s on one line, cut where it is longer than a number of characters, with nothing in it that a terminal could
 // take for a command.
-func plain(s string, most int) string {
-	var b strings.Builder
-	for _, r := range shorten(s, most) {
-		if r == ' ' || unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		}
-	}
-	return b.String()
-}
-
-func shorten(s string, most int) string {
-	n := 0
-	for i := range s {
-		if n++; n > most {
-			return s[:i] + "…"
-		}
-	}
-	return s
-}
+func plain(s string, most int) string { return printable.Text(printable.Cut(s, most)) }

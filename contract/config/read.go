@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"section.internal/contract/place"
+	"section.internal/contract/printable"
 )
 
 // maxFile is how large the file may be. It bounds what a mistake, or somebody's malice, costs who reads it.
@@ -79,11 +80,11 @@ func cannotOpen(root *os.Root, name string, err error) *Problem {
 		target, _ := root.Readlink(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return whole(name, fmt.Sprintf("symbolic link to %s, which does not exist: put the file itself here", quote(target)))
+			return whole(name, fmt.Sprintf("symbolic link to %s, which does not exist: put the file itself here", printable.Quote(target)))
 		case errors.Is(err, syscall.ELOOP):
-			return whole(name, fmt.Sprintf("symbolic link to %s, which leads in a circle: put the file itself here", quote(target)))
+			return whole(name, fmt.Sprintf("symbolic link to %s, which leads in a circle: put the file itself here", printable.Quote(target)))
 		case !errors.As(err, new(syscall.Errno)): // what os.Root refuses has no errno
-			return whole(name, fmt.Sprintf("symbolic link to %s, which leads out of the directory: put the file itself here", quote(target)))
+			return whole(name, fmt.Sprintf("symbolic link to %s, which leads out of the directory: put the file itself here", printable.Quote(target)))
 		}
 	case lstatErr == nil && !info.Mode().IsRegular(): // a socket, say, which cannot be opened at all
 		return whole(name, whatItIs(info.Mode())+": want a regular file")

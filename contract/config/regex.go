@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"section.internal/contract/printable"
 	"section.internal/contract/template"
 )
 
@@ -53,7 +54,7 @@ func (c *checker) regex(n node, s string) (*regexp.Regexp, []string) {
 		offset, message := notRegex(s, err)
 		at, _ := n.inside(offset)
 		c.add(at, func() string {
-			return fmt.Sprintf("%s = %s: %s: %s", n.label(), quote(s), n.atCharacter(offset), plain(message, maxMessage))
+			return fmt.Sprintf("%s = %s: %s: %s", n.label(), printable.Quote(s), n.atCharacter(offset), plain(message, maxMessage))
 		})
 		return nil, seemingGroups(s)
 	}
@@ -129,29 +130,31 @@ func notRegex(s string, err error) (offset int, message string) {
 	const want = "; want a regular expression in RE2 syntax"
 	switch e.Code {
 	case syntax.ErrMissingParen:
-		return openParen(s), `"(" without its ")": add it, or write "\(" for the character itself`
+		unclosed, _ := parens(s)
+		return unclosed, `"(" without its ")": add it, or write "\(" for the character itself`
 	case syntax.ErrUnexpectedParen:
-		return closingParen(s), `")" without its "(": write "\)" for the character itself`
+		_, unopened := parens(s)
+		return unopened, `")" without its "(": write "\)" for the character itself`
 	case syntax.ErrMissingBracket:
 		return max(0, len(s)-len(e.Expr)), `"[" without its "]": add it, or write "\[" for the character itself`
 	case syntax.ErrTrailingBackslash:
 		return len(s) - 1, `a backslash with nothing behind it: write "\\" for the character itself`
 	case syntax.ErrInvalidRepeatSize:
-		return partAt(s, e), quote(e.Expr) + " repeats too often: want at most 1000 times in all"
+		return partAt(s, e), printable.Quote(e.Expr) + " repeats too often: want at most 1000 times in all"
 	case syntax.ErrMissingRepeatArgument:
-		return partAt(s, e), quote(e.Expr) + " with nothing before it to repeat: write a backslash before it for the character itself"
+		return partAt(s, e), printable.Quote(e.Expr) + " with nothing before it to repeat: write a backslash before it for the character itself"
 	case syntax.ErrInvalidPerlOp, syntax.ErrInvalidNamedCapture:
 		if looking := aLook.FindString(e.Expr); looking != "" {
-			return partAt(s, e), quote(looking) + " is not taken, nor is any look-ahead or look-behind: use several conditions, and not = { … }"
+			return partAt(s, e), printable.Quote(looking) + " is not taken, nor is any look-ahead or look-behind: use several conditions, and not = { … }"
 		}
 	case syntax.ErrInvalidEscape:
 		if len(e.Expr) == 2 && '1' <= e.Expr[1] && e.Expr[1] <= '9' {
-			return partAt(s, e), quote(e.Expr) + " is not taken: there are no references to groups" + want
+			return partAt(s, e), printable.Quote(e.Expr) + " is not taken: there are no references to groups" + want
 		}
 	case syntax.ErrLarge, syntax.ErrNestingDepth:
 		return 0, string(e.Code) + ": use a simpler one"
 	}
-	return partAt(s, e), string(e.Code) + ": " + quote(e.Expr) + want
+	return partAt(s, e), string(e.Code) + ": " + printable.Quote(e.Expr) + want
 }
 
 // partAt returns where in s the part is that the error names. The library does not say which of several it means: the one with which
@@ -177,9 +180,10 @@ func same(err error, e *syntax.Error) bool {
 	return ok && *other == *e
 }
 
-// openParen returns where the last "(" stands that is not closed.
-func openParen(s string) int {
+// parens returns where the last "(" stands that is not closed, and the first ")" that closes nothing; 0 where there is none.
+func parens(s string) (unclosed, unopened int) {
 	var open []int
+	found := false
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '\\':
@@ -189,35 +193,18 @@ func openParen(s string) int {
 		case '(':
 			open = append(open, i)
 		case ')':
-			if len(open) > 0 {
+			switch {
+			case len(open) > 0:
 				open = open[:len(open)-1]
+			case !found:
+				unopened, found = i, true
 			}
 		}
 	}
-	if len(open) == 0 {
-		return 0
+	if len(open) > 0 {
+		unclosed = open[len(open)-1]
 	}
-	return open[len(open)-1]
-}
-
-// closingParen returns where the first ")" stands that closes nothing.
-func closingParen(s string) int {
-	open := 0
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '[':
-			i = classEnd(s, i)
-		case '(':
-			open++
-		case ')':
-			if open--; open < 0 {
-				return i
-			}
-		}
-	}
-	return 0
+	return unclosed, unopened
 }
 
 // classEnd returns where the class ends that begins at a byte of s.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"section.internal/contract/template"
@@ -27,9 +28,15 @@ var contentTypes = map[string]string{
 	".webp": "image/webp",
 }
 
+// respondNodes is where parts of an answer are.
+type respondNodes struct {
+	status node
+	fields map[string]node // by name
+}
+
 // respond reads an answer.
-func (c *checker) respond(n node, groups []string) *Respond {
-	r := &Respond{}
+func (c *checker) respond(n node, groups []string) (r *Respond, at respondNodes) {
+	r, at.fields = &Respond{}, map[string]node{}
 	contentType := plainText
 	var body, file, typed node // those that are there have a path
 	var fields []Field
@@ -37,7 +44,7 @@ func (c *checker) respond(n node, groups []string) *Respond {
 	c.fields(nestedTable("respond"), n, func(k *key, n node) {
 		switch k.name {
 		case "status":
-			r.Status = int(c.number(k, n))
+			r.Status, at.status = int(c.number(k, n)), n
 		case "body":
 			if s, ok := c.text(k, n); ok {
 				r.Body, body = []byte(s), n
@@ -55,7 +62,7 @@ func (c *checker) respond(n node, groups []string) *Respond {
 				contentType = t
 			}
 		case "content_type":
-			typed = n
+			typed, at.fields["Content-Type"] = n, n
 			if s, ok := c.text(k, n); ok && c.fieldValue(n, s) {
 				if s == "" {
 					c.wrong(n, `empty: want one such as "text/html; charset=utf-8"`)
@@ -69,6 +76,7 @@ func (c *checker) respond(n node, groups []string) *Respond {
 					typedHeader = n
 				}
 				if c.mayChange(n, n.entry.key, responseSide, name) {
+					at.fields[name] = n
 					fields = append(fields, Field{name, value})
 				}
 			})
@@ -94,7 +102,40 @@ func (c *checker) respond(n node, groups []string) *Respond {
 		}
 	}
 	r.Fields = fields
-	return r
+	return r, at
+}
+
+// statusAsks keeps a problem for an answer without the field that its status asks for.
+func (c *checker) statusAsks(status node, r *Respond, changed Changes) {
+	asked, asks := askedFor[r.Status]
+	if !asks {
+		return
+	}
+	for _, f := range slices.Concat(r.Fields, changed.Set, changed.Add) {
+		if strings.EqualFold(f.Name, asked.name) {
+			return
+		}
+	}
+	c.wrong(status, asked.message())
+}
+
+// fieldOfStatus is a field that the answers of one status must have.
+type fieldOfStatus struct{ name, says, section string }
+
+// askedFor are the fields that RFC 9110 asks of an answer for its status alone. The upgrade of 426 is for no rule to set.
+var askedFor = map[int]fieldOfStatus{
+	206: {"Content-Range", "bytes 0-4/10", "15.3.7"},
+	401: {"WWW-Authenticate", `Basic realm=\"office\"`, "15.5.2"},
+	405: {"Allow", "GET, HEAD", "15.5.6"},
+	407: {"Proxy-Authenticate", `Basic realm=\"office\"`, "15.5.8"},
+	426: {"Upgrade", "", "15.5.22"},
+}
+
+func (f fieldOfStatus) message() string {
+	if f.says == "" {
+		return fmt.Sprintf("asks for the field %s (RFC 9110 section %s), which no rule can set: choose another status, or let next-hop answer", f.name, f.section)
+	}
+	return fmt.Sprintf(`asks for the field %s (RFC 9110 section %s): add headers = { %s = "%s" }, or choose another status`, f.name, f.section, f.name, f.says)
 }
 
 // escapeBraces returns the template that stands for s as it is.

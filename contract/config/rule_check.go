@@ -30,19 +30,21 @@ func (c *checker) several(name string, value any) []map[string]any {
 	return nil
 }
 
-// rules reads all rules.
-func (c *checker) rules(value any) {
-	all := c.several("rule", value)
-	if len(all) > 0 {
-		c.config.Rules = make([]Rule, 0, len(all))
+// readAll reads each [[name]] of the file.
+func readAll[T any](c *checker, name string, value any, read func(node) T) []T {
+	tables := c.several(name, value)
+	if len(tables) == 0 {
+		return nil
 	}
-	for i, in := range all {
-		r := c.rule(c.node(item("rule", i), in))
-		all[i] = nil      // a file can hold a lot of it, and what is read is no longer needed
+	all := make([]T, 0, len(tables))
+	for i, table := range tables {
+		one := read(c.node(item(name, i), table))
+		tables[i] = nil   // a file can hold a lot of it, and what is read is no longer needed
 		if c.found == 0 { // otherwise nobody gets them
-			c.config.Rules = append(c.config.Rules, r)
+			all = append(all, one)
 		}
 	}
+	return all
 }
 
 // rule reads one rule.
@@ -50,6 +52,7 @@ func (c *checker) rule(n node) Rule {
 	r := Rule{Place: filePlace(n.entry.key)}
 	var groups []string
 	var request, response *changes
+	var said respondNodes
 	var redirect, respond, ended node // ended: what a redirect or a respond keeps from ever being done
 	acts := false
 	c.fields(nestedTable("rule"), n, func(k *key, n node) {
@@ -80,7 +83,8 @@ func (c *checker) rule(n node) Rule {
 		case "redirect":
 			r.Redirect, redirect = c.redirect(n, groups), n
 		case "respond":
-			r.Respond, respond = c.respond(n, groups), n
+			r.Respond, said = c.respond(n, groups)
+			respond = n
 		default:
 			panic("BUG: nothing reads rule." + k.name)
 		}
@@ -89,6 +93,15 @@ func (c *checker) rule(n node) Rule {
 		c.wrongTable(n, "does nothing: want at least one of request, response, rewrite, origin, split, limit, redirect, respond")
 	}
 	c.contradictions(redirect, respond, ended)
+	if r.Respond != nil {
+		c.statusAsks(said.status, r.Respond, r.Response)
+	}
+	for name, n := range said.fields {
+		response.leave(c, name, n)
+	}
+	if r.Redirect != nil {
+		response.leave(c, "Location", redirect)
+	}
 	return r
 }
 

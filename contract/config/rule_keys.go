@@ -127,7 +127,7 @@ var nested = []table{
 
 	{name: "respond", doc: "an answer in place of next-hop's", eg: `{ status = 403, body = "forbidden" }`, keys: []key{
 		{name: "status", kind: kindCount, min: firstCode, max: lastCode, required: true, eg: "403",
-			doc: "the status"},
+			doc: "the status; 206, 401, 405 and 407 need the field that RFC 9110 asks of them, and 426 is not for rules"},
 		{name: "body", kind: kindText, eg: `"forbidden"`, without: "none",
 			doc: "the body, as it stands here; placeholders are not replaced"},
 		{name: "file", kind: kindFile, eg: `"pages/maintenance.html"`,

@@ -6,26 +6,15 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"section.internal/contract/ipliteral"
+	"section.internal/contract/printable"
 )
 
 // testClient is where an imagined request comes from that does not say: an address of RFC 5737, for documentation.
 var testClient = netip.AddrFrom4([4]byte{192, 0, 2, 1})
 
-// tests reads all tests. The rules are read before.
-func (c *checker) tests(value any) {
-	all := c.several("test", value)
-	if len(all) > 0 {
-		c.config.Tests = make([]Test, 0, len(all))
-	}
-	for i, in := range all {
-		t := c.test(c.node(item("test", i), in))
-		all[i] = nil
-		if c.found == 0 {
-			c.config.Tests = append(c.config.Tests, t)
-		}
-	}
-}
-
+// test reads one test. The rules are read before.
 func (c *checker) test(n node) Test {
 	t := Test{
 		Place:    filePlace(n.entry.key),
@@ -128,7 +117,7 @@ func notHostAndPort(s string) int {
 		if end < 0 {
 			return 0
 		}
-		if addr, err := netip.ParseAddr(s[1:end]); err != nil || !addr.Is6() || addr.Zone() != "" {
+		if !ipliteral.Is(s[:end+1]) {
 			return 0
 		}
 		host, port = s[:end+1], s[end+1:]
@@ -266,6 +255,6 @@ func (c *checker) namesARule(n node, name string) {
 		if c.hints > 0 {
 			names = slices.Sorted(maps.Keys(c.ruleNames))
 		}
-		return fmt.Sprintf("%s = %s: there is no such rule: want the name of one, or \"\" where next-hop is asked%s", n.label(), quote(name), c.didYouMean(name, names))
+		return fmt.Sprintf("%s = %s: there is no such rule: want the name of one, or \"\" where next-hop is asked%s", n.label(), printable.Quote(name), c.didYouMean(name, names))
 	})
 }

@@ -2,7 +2,8 @@ package pattern
 
 import (
 	"bytes"
-	"strings"
+
+	"section.internal/contract/ascii"
 )
 
 // glob is a text whose wildcards stand for any bytes: the literals between them, so one more than there are wildcards. With fold
@@ -70,7 +71,7 @@ func (g glob) hasPrefix(value []byte, literal string) bool {
 		return false
 	}
 	if g.fold {
-		return equalFold(value[:len(literal)], literal)
+		return ascii.EqualLower(value[:len(literal)], literal)
 	}
 	return string(value[:len(literal)]) == literal
 }
@@ -90,7 +91,7 @@ func (g glob) index(value []byte, literal string) int {
 		return indexString(value, literal)
 	}
 	for i := 0; i+len(literal) <= len(value); i++ {
-		if lower(value[i]) == literal[0] && equalFold(value[i:i+len(literal)], literal) {
+		if ascii.Lower(value[i]) == literal[0] && ascii.EqualLower(value[i:i+len(literal)], literal) {
 			return i
 		}
 	}
@@ -110,33 +111,4 @@ func indexString(value []byte, literal string) int {
 	}
 }
 
-// equalFold says whether value is literal, which is in lower case and as long, in any case.
-func equalFold(value []byte, literal string) bool {
-	for i, c := range value {
-		if lower(c) != literal[i] {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
-}
-
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
-
-// lowerASCII returns s with its ASCII letters in lower case; all other bytes stay.
-func lowerASCII(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return r >= 'A' && r <= 'Z' }) < 0 {
-		return s
-	}
-	b := []byte(s)
-	for i, c := range b {
-		b[i] = lower(c)
-	}
-	return string(b)
-}

@@ -3,6 +3,9 @@ package pattern
 import (
 	"net/netip"
 	"strings"
+
+	"section.internal/contract/ascii"
+	"section.internal/contract/ipliteral"
 )
 
 // Host is a pattern of hosts: a name or an address, or "*." and a name, which stands for every name that ends in it.
@@ -13,7 +16,7 @@ func ParseHost(text string) (Host, error) {
 	if err := checkText(text, `"www.example.com" or "*.example.com"`); err != nil {
 		return Host{}, err
 	}
-	text = lowerASCII(text)
+	text = ascii.ToLower(text)
 	if strings.HasPrefix(text, "[") {
 		return parseAddressHost(text)
 	}
@@ -71,8 +74,7 @@ func parseAddressHost(text string) (Host, error) {
 	if end != len(text)-1 {
 		return Host{}, errorAt(0, `want one IPv6 address in brackets, such as "[2001:db8::1]"`)
 	}
-	addr, err := netip.ParseAddr(text[1:end])
-	if err != nil || !addr.Is6() || addr.Zone() != "" {
+	if !ipliteral.Is(text) {
 		return Host{}, errorAt(1, `%q is no IPv6 address: want one such as "[2001:db8::1]"`, text[1:end])
 	}
 	return Host{text}, nil

@@ -3,6 +3,8 @@ package pattern
 import (
 	"bytes"
 	"strings"
+
+	"section.internal/contract/percent"
 )
 
 // Path is a pattern of decoded paths: "*" stands for any bytes but "/", "**" for any bytes, everything else for itself. It begins
@@ -72,8 +74,8 @@ func checkPath(text string) error {
 			return errorAt(i, `"?": a path has no query; want the key query beside path, or "*" for the character itself`)
 		case c == '#':
 			return errorAt(i, `"#": a request has no fragment; want "*" for the character itself`)
-		case c == '%' && i+2 < len(text) && isHex(text[i+1]) && isHex(text[i+2]):
-			return errorAt(i, `%q: paths are matched decoded; want the character that it stands for`, text[i:i+3])
+		case percent.Begins(text[i:]):
+			return errorAt(i, `%q: paths are matched decoded; want the character that it stands for`, text[i:i+percent.Size])
 		case c == '*':
 			stars := starsAt(text[i:])
 			if stars > 2 {
@@ -92,8 +94,6 @@ func checkPath(text string) error {
 	}
 	return nil
 }
-
-func isHex(c byte) bool { return c >= '0' && c <= '9' || lower(c) >= 'a' && lower(c) <= 'f' }
 
 // Match says whether the whole of path fits.
 func (p Path) Match(path []byte) bool {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"section.internal/contract/ascii"
 )
 
 func mustPath(t testing.TB, text string) Path {
@@ -342,7 +344,7 @@ func FuzzValue_MatchesAsTheRegexpDoes(f *testing.F) {
 		}
 		other := value
 		if fold {
-			text, other = lowerASCII(text), []byte(lowerASCII(string(value)))
+			text, other = ascii.ToLower(text), []byte(ascii.ToLower(string(value)))
 		}
 		if got, want := v.Match(value), inRegexp(text, ".*").MatchString(wide(other)); got != want {
 			t.Errorf("%q (fold %v), value %q: %v, want %v", text, fold, value, got, want)

@@ -1,6 +1,10 @@
 package pattern
 
-import "strings"
+import (
+	"strings"
+
+	"section.internal/contract/ascii"
+)
 
 // Value is a pattern of any other value: "*" stands for any bytes, everything else for itself.
 type Value struct {
@@ -17,7 +21,7 @@ func ParseValue(text string, fold bool) (Value, error) {
 		return Value{}, errorAt(i, `"**": want "*", which stands for any characters here`)
 	}
 	if fold {
-		text = lowerASCII(text)
+		text = ascii.ToLower(text)
 	}
 	return Value{text, glob{strings.Split(text, "*"), fold}}, nil
 }

@@ -7,6 +7,7 @@
 package pidfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -139,7 +140,8 @@ func lockHolder(f *os.File) (held bool, pid int, err error) {
 	return lock.Type != syscall.F_UNLCK, int(lock.Pid), nil
 }
 
-// alive says whether there is a process pid. One that may not be signalled is alive as well, a zombie is not.
+// alive says whether there is a process pid. One that may not be signalled is alive as well. One that is about to end is not, nor is a
+// zombie: its locks go before it does.
 func alive(pid int) bool {
 	if pid <= 0 {
 		return false
@@ -151,8 +153,13 @@ func alive(pid int) bool {
 	if err != nil {
 		return true
 	}
-	_, state, ok := strings.Cut(string(stat), ") ")
-	return !ok || !strings.HasPrefix(state, "Z")
+	const flags, exiting = 6, 0x4                                             // proc_pid_stat(5), of the fields from state on; PF_EXITING of the kernel's include/linux/sched.h
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // behind the name, which may hold anything
+	if len(fields) <= flags {
+		return true
+	}
+	of, err := strconv.ParseUint(fields[flags], 10, 64)
+	return err != nil || of&exiting == 0
 }
 
 func readPID(f *os.File) (int, error) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/config"
 	"section.internal/contract/template"
 )
@@ -14,6 +15,8 @@ type Change struct {
 	Name  string
 	Value []byte       // for Set and Add
 	Rule  *config.Rule // that wants it
+
+	FieldKind uint8 // what CompileFor was told of Name
 }
 
 // ChangeKind is what is done with the fields of a name.
@@ -28,9 +31,9 @@ const (
 
 // Replaced says whether the fields of a name that a message came with are taken away or replaced. Whoever writes a header section
 // writes the fields that are not, in their order, and behind them each Set and Add of the changes, in theirs.
-func Replaced(changes []Change, name []byte) bool {
+func Replaced[T string | []byte](changes []Change, name T) bool {
 	for i := range changes {
-		if c := &changes[i]; len(c.Name) == len(name) && c.Kind != Add && sameName(name, c.Name) {
+		if c := &changes[i]; len(c.Name) == len(name) && c.Kind != Add && ascii.EqualFold(name, c.Name) {
 			return true
 		}
 	}
@@ -46,26 +49,61 @@ type change struct {
 }
 
 // compileChanges brings the changes that a rule wants into the order in which they are made. Changed numbers the names.
-func compileChanges(r *config.Rule, c *config.Changes, changed map[string]int32) (list []change) {
-	add := func(kind ChangeKind, f config.Field) {
-		of := change{made: Change{kind, f.Name, nil, r}, id: changedID(f.Name, changed)}
-		if text, ok := f.Value.Literal(); ok {
-			of.made.Value = []byte(text)
-		} else {
-			of.text = f.Value
-		}
-		list = append(list, of)
-	}
+func (p *Policy) compileChanges(r *config.Rule, c *config.Changes, changed map[string]int32) (list []change) {
 	for _, name := range c.Remove {
-		list = append(list, change{made: Change{Remove, name, nil, r}, id: changedID(name, changed)})
+		list = append(list, p.newChange(r, Remove, name).numbered(changed))
 	}
 	for _, f := range c.Set {
-		add(Set, f)
+		list = append(list, p.newChange(r, Set, f.Name).numbered(changed).of(f.Value))
 	}
 	for _, f := range c.Add {
-		add(Add, f)
+		list = append(list, p.newChange(r, Add, f.Name).numbered(changed).of(f.Value))
 	}
 	return list
+}
+
+// compileAnswer returns the fields of the answer that a rule makes, in their order, and once more if all of them are literal. They
+// need no numbers.
+func (p *Policy) compileAnswer(r *config.Rule) (list []change, literal []Change) {
+	add := func(name string, value *template.Template) {
+		list = append(list, p.newChange(r, Add, name).of(value))
+	}
+	switch {
+	case r.Redirect != nil:
+		add("Location", r.Redirect.To)
+	case r.Respond != nil:
+		for _, f := range r.Respond.Fields {
+			add(f.Name, f.Value)
+		}
+	}
+	for i := range list {
+		if list[i].text != nil {
+			return list, nil
+		}
+		literal = append(literal, list[i].made)
+	}
+	return list, literal
+}
+
+// newChange compiles a change; it has neither number nor value.
+func (p *Policy) newChange(r *config.Rule, kind ChangeKind, name string) change {
+	return change{made: Change{Kind: kind, Name: name, Rule: r, FieldKind: p.kindOf(name)}}
+}
+
+// numbered returns c with the number of its name.
+func (c change) numbered(changed map[string]int32) change {
+	c.id = changedID(c.made.Name, changed)
+	return c
+}
+
+// of returns c with a value.
+func (c change) of(value *template.Template) change {
+	if text, ok := value.Literal(); ok {
+		c.made.Value = []byte(text)
+	} else {
+		c.text = value
+	}
+	return c
 }
 
 func changedID(name string, changed map[string]int32) int32 {
@@ -109,7 +147,7 @@ func (v *view) note(list []Change, of []changeOf, c *change, r *rule) []Change {
 	if state.adds {
 		state.adds = false
 		for i := range list {
-			if list[i].Kind == Add && sameNames(list[i].Name, c.made.Name) {
+			if list[i].Kind == Add && ascii.EqualFold(list[i].Name, c.made.Name) {
 				list[i].Kind, v.dropped = dropped, true
 			}
 		}
@@ -146,5 +184,3 @@ func (v *view) valueOf(made *Change, c *change, r *rule) {
 func withoutDropped(list []Change) []Change {
 	return slices.DeleteFunc(list, func(c Change) bool { return c.Kind == dropped })
 }
-
-func sameNames(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }

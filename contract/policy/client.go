@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 	"unsafe"
+
+	"section.internal/contract/ascii"
 )
 
 // ClientAddress returns the address that the edge saw: that of the first of the names (client.address_from) whose field holds a
@@ -13,7 +15,7 @@ func ClientAddress(names []string, fields Fields, peer netip.Addr) netip.Addr {
 	for _, name := range names {
 		for i := fields.Len() - 1; i >= 0; i-- {
 			n, value := fields.Field(i)
-			if !sameName(n, name) {
+			if !ascii.EqualFold(n, name) {
 				continue
 			}
 			if addr, ok := parseAddr(lastElement(value)); ok {
@@ -25,24 +27,10 @@ func ClientAddress(names []string, fields Fields, peer netip.Addr) netip.Addr {
 	return peer
 }
 
-// sameName compares field names, without regard to the case of ASCII letters.
-func sameName(a []byte, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i, c := range a {
-		d := b[i]
-		if c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
-}
-
 // parseAddr reads an IP address, with optional white space around it. Unlike netip.ParseAddr it needs no string of
 // it: every request has one.
 func parseAddr(b []byte) (netip.Addr, bool) {
-	b = bytes.Trim(b, " \t")
+	b = ascii.TrimSpace(b)
 	if len(b) == 0 || len(b) > len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255") {
 		return netip.Addr{}, false
 	}

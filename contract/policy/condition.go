@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/config"
 	"section.internal/contract/pattern"
 )
@@ -159,7 +160,7 @@ func (v *values) fit(value []byte) bool {
 		literal := value
 		var buffer [128]byte
 		if v.fold {
-			literal = appendLower(buffer[:0], value)
+			literal = ascii.AppendLower(buffer[:0], value)
 		}
 		if _, in := v.literal[string(literal)]; in {
 			return true
@@ -171,16 +172,6 @@ func (v *values) fit(value []byte) bool {
 		}
 	}
 	return false
-}
-
-func appendLower(dst, b []byte) []byte {
-	for _, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		dst = append(dst, c)
-	}
-	return dst
 }
 
 // hosts is a list of patterns of hosts.

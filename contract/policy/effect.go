@@ -1,6 +1,10 @@
 package policy
 
-import "section.internal/contract/config"
+import (
+	"section.internal/contract/config"
+
+	"section.internal/contract/ascii"
+)
 
 // TextFields is the header section of an imagined message.
 type TextFields []config.TextField
@@ -80,7 +84,7 @@ func Apply(fields Fields, changes []Change) (out TextFields) {
 // Values returns the values of all fields of a name.
 func (t TextFields) Values(name string) (values []string) {
 	for _, f := range t {
-		if sameNames(f.Name, name) {
+		if ascii.EqualFold(f.Name, name) {
 			values = append(values, f.Value)
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/config"
+	"section.internal/contract/printable"
 )
 
 // Test runs the tests of a configuration and returns a problem for each expectation that does not hold: what was expected, what
@@ -21,7 +23,7 @@ func Test(c *config.Config) (problems config.Problems) {
 		if !work.affords(test) {
 			problems = append(problems, config.Problem{File: test.Place.File, Line: test.Place.Line, Column: test.Place.Column, Message: fmt.Sprintf(
 				"test %s: not run, nor are those behind it: to hold the tests up to here against these rules takes too long; use fewer tests or shorter requests",
-				quote(test.Name))})
+				printable.Quote(test.Name))})
 			break
 		}
 		t := p.test(test)
@@ -64,17 +66,17 @@ func (p *Policy) test(test *config.Test) *trial {
 	if b := expect.Body; b != nil {
 		switch {
 		case e.Decision.End == nil:
-			t.fail(b.Place, "expect.body = %s: got next-hop's answer, whose body passes through; want a rule with respond, or no expect.body", quote(b.Want))
+			t.fail(b.Place, "expect.body = %s: got next-hop's answer, whose body passes through; want a rule with respond, or no expect.body", printable.Quote(b.Want))
 		case b.Want != string(e.Body):
-			t.fail(b.Place, "expect.body = %s: got %s %s%s", quote(b.Want), quote(string(e.Body)), t.answerer(), difference(b.Want, string(e.Body)))
+			t.fail(b.Place, "expect.body = %s: got %s %s%s", printable.Quote(b.Want), printable.Quote(string(e.Body)), t.answerer(), difference(b.Want, string(e.Body)))
 		}
 	}
 	if r := expect.Rule; r != nil {
 		switch end := e.Decision.End; {
 		case end == nil && r.Want != "":
-			t.fail(r.Place, "expect.rule = %s: got the answer of next-hop; %s", quote(r.Want), t.matched())
+			t.fail(r.Place, "expect.rule = %s: got the answer of next-hop; %s", printable.Quote(r.Want), t.matched())
 		case end != nil && r.Want != end.Name:
-			t.fail(r.Place, "expect.rule = %s: the answer is of %s", quote(r.Want), ruleAt(end))
+			t.fail(r.Place, "expect.rule = %s: the answer is of %s", printable.Quote(r.Want), ruleAt(end))
 		}
 	}
 	if u := expect.Upstream; u != nil {
@@ -94,7 +96,7 @@ func (t *trial) upstream(want *config.ExpectUpstream) {
 		if d.Rewritten != nil {
 			by = "rewritten by " + ruleAt(d.Rewritten)
 		}
-		t.fail(p.Place, "expect.upstream.path = %s: got %s, %s", quote(p.Want), quote(u.Target), by)
+		t.fail(p.Place, "expect.upstream.path = %s: got %s, %s", printable.Quote(p.Want), printable.Quote(u.Target), by)
 	}
 	for _, f := range want.Fields {
 		t.field("expect.upstream.headers.", f, u.Fields, d.Request, "from the client")
@@ -121,7 +123,7 @@ func (t *trial) field(key string, want config.Expected[config.TextField], fields
 	if len(values) == 0 && !strings.HasPrefix(by, "removed") {
 		separator = "; "
 	}
-	t.fail(want.Place, "%s%s = %s: got %s%s%s", key, want.Want.Name, quote(want.Want.Value), quoteAll(values), separator, by)
+	t.fail(want.Place, "%s%s = %s: got %s%s%s", key, want.Want.Name, printable.Quote(want.Want.Value), quoteAll(values), separator, by)
 }
 
 func (t *trial) absent(key string, want config.Expected[string], fields TextFields, changes []Change, from string) {
@@ -133,14 +135,14 @@ func (t *trial) absent(key string, want config.Expected[string], fields TextFiel
 	if by == "" {
 		by = from + "; " + t.matched()
 	}
-	t.fail(want.Place, "%s has %s: got %s, %s", key, quote(want.Want), quoteAll(values), by)
+	t.fail(want.Place, "%s has %s: got %s, %s", key, printable.Quote(want.Want), quoteAll(values), by)
 }
 
 // changedBy says which rules made a field what it is; "" where none did.
 func changedBy(changes []Change, name string) string {
 	var by []string
 	for _, c := range changes {
-		if sameNames(c.Name, name) {
+		if ascii.EqualFold(c.Name, name) {
 			by = append(by, [...]string{Remove: "removed", Set: "set", Add: "added"}[c.Kind]+" by "+ruleAt(c.Rule))
 		}
 	}
@@ -177,12 +179,12 @@ func (t *trial) matched() string {
 
 // ruleAt names a rule and where it is.
 func ruleAt(r *config.Rule) string {
-	return fmt.Sprintf("rule %s (line %d)", quote(r.Name), r.Place.Line)
+	return fmt.Sprintf("rule %s (line %d)", printable.Quote(r.Name), r.Place.Line)
 }
 
 // difference says where two long texts part, when their quotes do not show it.
 func difference(want, got string) string {
-	if quote(want) != quote(got) {
+	if printable.Quote(want) != printable.Quote(got) {
 		return ""
 	}
 	i := 0
@@ -193,6 +195,6 @@ func difference(want, got string) string {
 }
 
 func (t *trial) fail(at config.Place, format string, args ...any) {
-	message := fmt.Sprintf("test %s: %s", quote(t.test.Name), fmt.Sprintf(format, args...))
+	message := fmt.Sprintf("test %s: %s", printable.Quote(t.test.Name), fmt.Sprintf(format, args...))
 	t.problems = append(t.problems, config.Problem{File: at.File, Line: at.Line, Column: at.Column, Message: message})
 }

@@ -3,9 +3,9 @@ package policy
 import (
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"section.internal/contract/config"
+	"section.internal/contract/printable"
 )
 
 // Step is what one rule does with a request.
@@ -47,16 +47,16 @@ func (c *condition) got(v *view) string {
 		if !v.hasPath {
 			return none
 		}
-		return quote(string(v.path))
+		return printable.Quote(string(v.path))
 	case config.OfHost:
 		if len(v.host) == 0 {
 			return none
 		}
-		return quote(string(v.host))
+		return printable.Quote(string(v.host))
 	case config.OfMethod:
-		return quote(string(v.request.Method))
+		return printable.Quote(string(v.request.Method))
 	case config.OfProtocol:
-		return quote(v.scheme())
+		return printable.Quote(v.scheme())
 	case config.OfClient:
 		if !v.client.IsValid() {
 			return none
@@ -82,25 +82,8 @@ func (c *condition) got(v *view) string {
 
 const none = "none"
 
-// maxQuoted is how many characters of a value a message repeats, and maxValues how many values.
-const (
-	maxQuoted = 80
-	maxValues = 4
-)
-
-// quote returns s in quotes, cut where it is long, with nothing in it that a terminal could take for a command.
-func quote(s string) string {
-	n := 0
-	for i := range s {
-		if n++; n > maxQuoted {
-			return strconv.Quote(s[:i] + "…")
-		}
-	}
-	if !utf8.ValidString(s) {
-		return strconv.QuoteToASCII(s)
-	}
-	return strconv.Quote(s)
-}
+// maxValues is how many values a message repeats.
+const maxValues = 4
 
 // quoteAll returns several values as a message shows them.
 func quoteAll(values []string) string {
@@ -113,7 +96,7 @@ func quoteAll(values []string) string {
 			quoted = append(quoted, strconv.Itoa(len(values)-i)+" more")
 			break
 		}
-		quoted = append(quoted, quote(v))
+		quoted = append(quoted, printable.Quote(v))
 	}
 	return strings.Join(quoted, " and ")
 }

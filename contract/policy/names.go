@@ -3,6 +3,7 @@ package policy
 import (
 	"strings"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/config"
 )
 
@@ -31,19 +32,20 @@ const (
 
 // slots numbers names, each once.
 type slots struct {
-	fold bool // names are in lower case, and looked for in any
-	of   map[string]int32
-	may  [4]uint64 // a bit for the mark of each name: most that nobody asks for are known without a search
+	fold   bool // names are in lower case, and looked for in any
+	of     map[string]int32
+	names  []string   // by slot
+	newest [256]int32 // by mark: 1 + the newest slot whose name has it; most names that nobody asks for are known by a 0
+	before []int32    // by slot: 1 + the one before with the same mark
 }
 
-// mark returns a number below 256 that a name has in any case.
-func mark(name []byte) (word, bit uint8) {
+// mark returns a number that a name has in any case.
+func mark(name []byte) uint8 {
 	n := len(name)
 	if n == 0 {
-		return 0, 0
+		return 0
 	}
-	m := uint8(n)*31 + (name[0]|0x20)*7 + (name[n-1]|0x20)*3
-	return m >> 6, m & 63
+	return uint8(n)*31 + (name[0]|0x20)*7 + (name[n-1]|0x20)*3
 }
 
 func newSlots(fold bool) slots { return slots{fold: fold, of: map[string]int32{}} }
@@ -54,22 +56,38 @@ func (s *slots) slot(name string) int32 {
 	}
 	i, ok := s.of[name]
 	if !ok {
-		i = int32(len(s.of))
+		i = int32(len(s.names))
+		m := mark([]byte(name))
 		s.of[name] = i
-		word, bit := mark([]byte(name))
-		s.may[word] |= 1 << bit
+		s.names, s.before, s.newest[m] = append(s.names, name), append(s.before, s.newest[m]), i+1
 	}
 	return i
 }
 
+// many is from how many names on a look into the map takes less than one at the names of a mark.
+const many = 1000
+
+// unknown says, of most of them, that nobody asks for a name. Unlike find it is small enough to become a part of its caller.
+func (s *slots) unknown(name []byte) bool { return s.newest[mark(name)] == 0 }
+
 // find returns the slot of a name, or -1 when nobody asks for it.
 func (s *slots) find(name []byte) int32 {
-	if word, bit := mark(name); s.may[word]&(1<<bit) == 0 {
-		return -1
+	i := s.newest[mark(name)] - 1
+	if i >= 0 && len(s.names) >= many {
+		return s.findAmongMany(name)
 	}
+	for ; i >= 0; i = s.before[i] - 1 {
+		if s.fold && ascii.EqualLower(name, s.names[i]) || !s.fold && string(name) == s.names[i] {
+			break
+		}
+	}
+	return i
+}
+
+func (s *slots) findAmongMany(name []byte) int32 {
 	if s.fold {
 		var buffer [64]byte
-		name = appendLower(buffer[:0], name)
+		name = ascii.AppendLower(buffer[:0], name)
 	}
 	if i, ok := s.of[string(name)]; ok {
 		return i

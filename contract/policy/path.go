@@ -1,10 +1,17 @@
 package policy
 
-import "bytes"
+import (
+	"bytes"
+
+	"section.internal/contract/percent"
+)
 
 // cutTarget parts a request's target into path and query. The "?" is of neither.
 func cutTarget(target []byte) (path, query []byte, hasQuery bool) {
-	return bytes.Cut(target, []byte{'?'})
+	if i := bytes.IndexByte(target, '?'); i >= 0 {
+		return target[:i], target[i+1:], true
+	}
+	return target, nil, false
 }
 
 // plainPath says whether a path is decoded and without empty and dot segments as it stands: nearly all are.
@@ -48,24 +55,15 @@ func appendDecoded(dst, raw []byte, plus bool) []byte {
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
 		switch {
-		case c == '%' && i+2 < len(raw) && isHex(raw[i+1]) && isHex(raw[i+2]):
-			c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
-			i += 2
+		case percent.Begins(raw[i:]):
+			c = percent.Decode(raw[i:])
+			i += percent.Size - 1
 		case c == '+' && plus:
 			c = ' '
 		}
 		dst = append(dst, c)
 	}
 	return dst
-}
-
-func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c | 0x20 - 'a' + 10
 }
 
 // removeSegments removes empty and dot segments of a path in its place. An empty one at the end stays, and a dot segment at the
@@ -98,9 +96,9 @@ func hasDotSegment(raw []byte) bool {
 	ends := func() bool { return begins && (dots == 1 || dots == 2) }
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
-		if c == '%' && i+2 < len(raw) && isHex(raw[i+1]) && isHex(raw[i+2]) {
-			c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
-			i += 2
+		if percent.Begins(raw[i:]) {
+			c = percent.Decode(raw[i:])
+			i += percent.Size - 1
 		}
 		switch {
 		case c == '/':
@@ -117,15 +115,13 @@ func hasDotSegment(raw []byte) bool {
 	return ends()
 }
 
-const upperHex = "0123456789ABCDEF"
-
 // appendEscaped appends a decoded path as a URI has it.
 func appendEscaped(dst, path []byte) []byte {
 	for _, c := range path {
 		if c > ' ' && c < 0x7f && c != '%' && c != '?' && c != '#' {
 			dst = append(dst, c)
 		} else {
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+			dst = percent.Append(dst, c)
 		}
 	}
 	return dst

@@ -13,7 +13,6 @@ package policy
 
 import (
 	"net/netip"
-	"slices"
 
 	"section.internal/contract/config"
 	"section.internal/contract/place"
@@ -40,7 +39,8 @@ type Policy struct {
 	config  *config.Config
 	rules   []rule
 	index   index
-	names   names   // what the rules ask the request for
+	names   names // what the rules ask the request for
+	kindOf  func(name string) uint8
 	address []int32 // the slots of client.address_from
 	changed int     // how many names there are that rules change
 }
@@ -50,13 +50,18 @@ type rule struct {
 	*config.Rule
 	match             match
 	request, response []change
+	answer            []change   // the fields of its redirect or respond, each an Add
+	literal           []Change   // the same, where none of them depends on the request; nil otherwise
 	groups            *condition // of kind OfPathRegex, whose groups a template stands for; nil: none does
 	limit, split      *key
 }
 
 // Compile prepares a configuration, which must not change any more. It costs some hundred bytes a rule.
-func Compile(c *config.Config) *Policy {
-	p := &Policy{config: c, names: newNames()}
+func Compile(c *config.Config) *Policy { return CompileFor(c, func(string) uint8 { return 0 }) }
+
+// CompileFor is Compile for who has to know of each Change what kind of field its Name is.
+func CompileFor(c *config.Config, kindOf func(name string) uint8) *Policy {
+	p := &Policy{config: c, names: newNames(), kindOf: kindOf}
 	for _, name := range c.Client.AddressFrom {
 		p.address = append(p.address, p.names.fields.slot(name))
 	}
@@ -75,16 +80,20 @@ func Compile(c *config.Config) *Policy {
 
 func (p *Policy) compile(r *config.Rule, changed map[string]int32) rule {
 	c := rule{Rule: r, match: p.names.compileMatch(&r.Match)}
-	c.request = compileChanges(r, &r.Request, changed)
+	c.request = p.compileChanges(r, &r.Request, changed)
 	if r.Origin != "" {
-		c.request = append(c.request, change{made: Change{Set, "section-origin", []byte(r.Origin), r}, id: changedID("section-origin", changed)})
+		origin := p.newChange(r, Set, "section-origin").numbered(changed)
+		origin.made.Value = []byte(r.Origin)
+		c.request = append(c.request, origin)
 	}
 	if r.Split != nil {
 		c.split = p.names.compileKey(r.Split.By)
-		name := "X-Split-" + r.Split.Name
-		c.request = append(c.request, change{made: Change{Set, name, nil, r}, id: changedID(name, changed), split: r.Split})
+		split := p.newChange(r, Set, "X-Split-"+r.Split.Name).numbered(changed)
+		split.split = r.Split
+		c.request = append(c.request, split)
 	}
-	c.response = compileChanges(r, &r.Response, changed)
+	c.response = p.compileChanges(r, &r.Response, changed)
+	c.answer, c.literal = p.compileAnswer(r)
 	if r.Limit != nil {
 		c.limit = p.names.compileKey(r.Limit.By)
 	}
@@ -147,6 +156,7 @@ type Decision struct {
 	// Rewritten is the rule whose Rewrite made Target.
 	Rewritten *config.Rule
 
+	end   *rule     // End, compiled
 	view  *view     // nil until a policy has decided; apart, so that a decision is small to move
 	lists [][]int32 // of the index, what is left of them
 	// Where the changes of a name stand, by the number of the name.
@@ -221,7 +231,7 @@ func (d *Decision) apply(r *rule) (end bool) {
 	if r.Redirect == nil && r.Respond == nil {
 		return false
 	}
-	d.End = r.Rule
+	d.End, d.end = r.Rule, r
 	return true
 }
 
@@ -237,31 +247,32 @@ type Answer struct {
 	Status int
 	Fields []Change // of kind Set or Add, to be written in this order: Location, those of the Respond, and those of Response
 	Body   []byte
+
+	room []Change // for Fields, where they are not the rule's own
 }
 
-// Answer builds the answer of d.End, which must not be nil. It is good as long as the decision.
+// Answer builds the answer of d.End, which must not be nil. It is good as long as the decision, and not to be changed.
 func (d *Decision) Answer(a *Answer) {
-	a.Fields, a.Body = a.Fields[:0], nil
-	switch end := d.End; {
-	case end.Redirect != nil:
-		a.Status = end.Redirect.Status
-		d.answerField(a, "Location", end.Redirect.To)
-	default:
-		a.Status, a.Body = end.Respond.Status, end.Respond.Body
-		for _, f := range end.Respond.Fields {
-			d.answerField(a, f.Name, f.Value)
+	a.Body = nil
+	if redirect := d.End.Redirect; redirect != nil {
+		a.Status = redirect.Status
+	} else {
+		a.Status, a.Body = d.End.Respond.Status, d.End.Respond.Body
+	}
+	if len(d.Response) == 0 && d.end.literal != nil {
+		a.Fields = d.end.literal
+		return
+	}
+	a.room = a.room[:0]
+	for i := range d.end.answer {
+		if c := &d.end.answer[i]; !Replaced(d.Response, c.made.Name) {
+			a.room = d.view.appended(a.room, c, d.end)
 		}
 	}
 	for _, c := range d.Response {
 		if c.Kind != Remove {
-			a.Fields = append(a.Fields, c)
+			a.room = append(a.room, c)
 		}
 	}
-}
-
-// answerField adds a field to an answer, unless a rule removes or replaces it.
-func (d *Decision) answerField(a *Answer, name string, value *template.Template) {
-	if !slices.ContainsFunc(d.Response, func(c Change) bool { return c.Kind != Add && sameNames(c.Name, name) }) {
-		a.Fields = append(a.Fields, Change{Add, name, d.view.text(value), d.End})
-	}
+	a.Fields = a.room
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/config"
 	"section.internal/contract/template"
 )
@@ -61,23 +62,20 @@ func (v *view) kept(start int) []byte { return v.buffer[start:len(v.buffer):len(
 
 // hostName returns a host without port and trailing dot, in lower case.
 func (v *view) hostName(host []byte) []byte {
-	if end := bytes.LastIndexByte(host, ':'); end >= 0 && bytes.IndexByte(host[end:], ']') < 0 {
-		host = host[:end]
-	}
-	host = bytes.TrimSuffix(host, []byte{'.'})
-	for _, c := range host {
-		if c >= 'A' && c <= 'Z' {
-			start := len(v.buffer)
-			for _, c := range host {
-				if c >= 'A' && c <= 'Z' {
-					c += 'a' - 'A'
-				}
-				v.buffer = append(v.buffer, c)
-			}
-			return v.kept(start)
+	if bytes.IndexByte(host, ':') >= 0 { // the quicker look: mostly there is none
+		if end := bytes.LastIndexByte(host, ':'); bytes.IndexByte(host[end:], ']') < 0 {
+			host = host[:end]
 		}
 	}
-	return host
+	if n := len(host); n > 0 && host[n-1] == '.' {
+		host = host[:n-1]
+	}
+	if !ascii.HasUpper(host) {
+		return host
+	}
+	start := len(v.buffer)
+	v.buffer = ascii.AppendLower(v.buffer, host)
+	return v.kept(start)
 }
 
 // readFields walks the header section.
@@ -86,6 +84,9 @@ func (v *view) readFields() {
 	v.fields.reset(v.stamp, len(names.of))
 	for i := range fields.Len() {
 		name, value := fields.Field(i)
+		if names.unknown(name) {
+			continue
+		}
 		if slot := names.find(name); slot >= 0 {
 			v.fields.add(slot, value)
 		}
@@ -105,7 +106,7 @@ func (v *view) readFields() {
 // lastElement returns the last element of a list: those before it were written by whoever is farther away.
 func lastElement(value []byte) []byte { return value[bytes.LastIndexByte(value, ',')+1:] }
 
-func isHTTPS(b []byte) bool { return sameName(bytes.Trim(b, " \t"), "https") }
+func isHTTPS(b []byte) bool { return ascii.EqualLower(ascii.TrimSpace(b), "https") }
 
 // cookies returns what the request has of the cookies that rules ask for.
 func (v *view) cookies() *found {
@@ -119,8 +120,8 @@ func (v *view) cookies() *found {
 				var pair []byte
 				pair, rest, more = bytes.Cut(rest, []byte{';'})
 				name, value, _ := bytes.Cut(pair, []byte{'='})
-				if slot := names.find(bytes.Trim(name, " \t")); slot >= 0 {
-					v.cookiesOf.add(slot, bytes.Trim(value, " \t"))
+				if slot := names.find(ascii.TrimSpace(name)); slot >= 0 {
+					v.cookiesOf.add(slot, ascii.TrimSpace(value))
 				}
 			}
 		}

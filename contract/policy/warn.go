@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/config"
 	"section.internal/contract/pattern"
+	"section.internal/contract/printable"
 )
 
 // Warnings returns what is right but cannot be meant: a rule that can never match because an earlier one ends every request it could
@@ -24,7 +26,7 @@ func (w *implications) warnings(c *config.Config) (warnings config.Problems) {
 				warnings = append(warnings, config.Problem{
 					File: r.Place.File, Line: r.Place.Line, Column: r.Place.Column,
 					Message: fmt.Sprintf("rule %s can never match: rule %s (line %d) ends every request that it could; want it above that one",
-						quote(r.Name), quote(earlier.Name), earlier.Place.Line),
+						printable.Quote(r.Name), printable.Quote(earlier.Name), earlier.Place.Line),
 				})
 				break
 			}
@@ -86,11 +88,11 @@ func (w *implications) condition(narrow, wide *config.Condition) bool {
 	case config.OfNot:
 		return w.match(wide.Not, narrow.Not) // the other way round: what is outside of the larger one is outside of the smaller
 	case config.OfHeader:
-		if !sameNames(narrow.Name, wide.Name) {
+		if !ascii.EqualFold(narrow.Name, wide.Name) {
 			return false
 		}
 	case config.OfGeo:
-		if !sameNames(geoField(narrow.Name), geoField(wide.Name)) {
+		if !ascii.EqualFold(geoField(narrow.Name), geoField(wide.Name)) {
 			return false
 		}
 	case config.OfCookie, config.OfQuery:

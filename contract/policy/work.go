@@ -11,7 +11,7 @@ import (
 // costs where it is held against one wildcard, so that they are the same on every machine and no test depends on a clock. A step takes
 // about 0.2 ns.
 const (
-	maxTestSteps = 1_500_000_000
+	maxTestSteps = 800_000_000
 	maxProduced  = 8 << 20 // bytes that the placeholders of all rules may make of one request
 
 	stepsOfChange      = 20 // a byte

@@ -30,3 +30,20 @@ func Text(s string) string {
 	}
 	return b.String()
 }
+
+// maxQuoted is how many characters of a value a message repeats.
+const maxQuoted = 80
+
+// Quote returns s in quotes, cut where it is too long for a message. Nothing in it is obeyed by a terminal either.
+func Quote(s string) string { return strconv.Quote(Cut(s, maxQuoted)) }
+
+// Cut returns s, or as many characters of it as given and "…" where it has more. What a terminal could obey stays in it.
+func Cut(s string, most int) string {
+	n := 0
+	for i := range s {
+		if n++; n > most {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}

@@ -1,6 +1,7 @@
 package printable
 
 import (
+	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -20,6 +21,35 @@ func TestText_LeavesNothingThatATerminalObeys(t *testing.T) {
 	f("\xff\xfe", `\xff\xfe`)
 	f("\ufffd", "\ufffd") // a replacement character is what was there
 	f(`say "hi" \x1b`, `say "hi" \x1b`)
+}
+
+func TestCut_CountsCharactersAndSaysThatThereWereMore(t *testing.T) {
+	f := func(in string, most int, want string) {
+		t.Helper()
+		if got := Cut(in, most); got != want {
+			t.Errorf("Cut(%q, %d) = %q, want %q", in, most, got, want)
+		}
+	}
+	f("", 0, "")
+	f("abc", 3, "abc")
+	f("abcd", 3, "abc…")
+	f("äöüß", 3, "äöü…")
+	f("\xff\xfe\xfd\xfc", 3, "\xff\xfe\xfd…")
+}
+
+func TestQuote_LeavesNothingThatATerminalObeys(t *testing.T) {
+	f := func(in, want string) {
+		t.Helper()
+		if got := Quote(in); got != want {
+			t.Errorf("Quote(%q) = %s, want %s", in, got, want)
+		}
+	}
+	f("", `""`)
+	f(`say "hi"`, `"say \"hi\""`)
+	f("ä\x1b[2J\n\u202e", `"ä\x1b[2J\n\u202e"`)
+	f("ä\xff", `"ä\xff"`)
+	f(strings.Repeat("ä", 80), `"`+strings.Repeat("ä", 80)+`"`)
+	f(strings.Repeat("ä", 81), `"`+strings.Repeat("ä", 80)+`…"`)
 }
 
 func FuzzText(f *testing.F) {

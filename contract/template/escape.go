@@ -1,17 +1,21 @@
 package template
 
-import "net/netip"
+import (
+	"section.internal/contract/ipliteral"
+	"section.internal/contract/percent"
+)
 
 // escape is how the value of a placeholder is made fit for where it stands.
 type escape uint8
 
 const (
-	forField  escape = iota // control bytes are left out
-	forPath                 // in a path: all but unreserved and "/"
-	forLabel                // a part of a host: all but unreserved is left out, so that it cannot end the host
-	forHost                 // the host itself: what may not stand in one is left out
-	forQuery                // behind "?" or "#": all but unreserved
-	forTarget               // in the path of a request line; what came escaped stays as it came
+	forField    escape = iota // control bytes are left out
+	forPath                   // in a path: all but unreserved and "/"
+	forLabel                  // a part of a host: all but unreserved is left out, so that it cannot end the host
+	forHost                   // the host itself: what may not stand in one is left out
+	forHostPart               // the same where more of the host is before or behind: an address in brackets may not stand there
+	forQuery                  // behind "?" or "#": all but unreserved
+	forTarget                 // in the path of a request line; what came escaped stays as it came
 )
 
 // The classes of bytes (RFC 3986 section 2).
@@ -43,8 +47,6 @@ var classes = func() (table [256]uint8) {
 	return table
 }()
 
-const upperHex = "0123456789ABCDEF"
-
 // in makes the value dst[start:] fit. Escaped says that it is already fit for a URI.
 func (e escape) in(dst []byte, start int, escaped bool) []byte {
 	switch e {
@@ -53,7 +55,15 @@ func (e escape) in(dst []byte, start int, escaped bool) []byte {
 	case forLabel:
 		return only(dst, start, unreserved)
 	case forHost:
-		return hostOnly(dst, start)
+		if ipliteral.Is(dst[start:]) {
+			return dst
+		}
+		return nameOnly(dst, start)
+	case forHostPart:
+		if ipliteral.Is(dst[start:]) {
+			dst = dst[:start]
+		}
+		return nameOnly(dst, start)
 	}
 	keep := uint8(unreserved)
 	switch e {
@@ -77,7 +87,7 @@ func (e escape) in(dst []byte, start int, escaped bool) []byte {
 	end, more := len(dst), 0
 	for i := range end - start {
 		if !kept(dst[start:], i, keep, triplets) {
-			more += 2
+			more += percent.Size - 1
 		}
 	}
 	for range more {
@@ -93,8 +103,8 @@ func (e escape) in(dst []byte, start int, escaped bool) []byte {
 			write--
 			continue
 		}
-		dst[write-2], dst[write-1], dst[write] = '%', upperHex[c>>4], upperHex[c&15]
-		write -= 3
+		write -= percent.Size
+		percent.Append(dst[:write+1], c) // in its place
 	}
 	return dst
 }
@@ -102,10 +112,8 @@ func (e escape) in(dst []byte, start int, escaped bool) []byte {
 // kept says whether value[i] stays as it is.
 func kept(value []byte, i int, keep uint8, triplets bool) bool {
 	c := value[i]
-	return classes[c]&keep != 0 || c == '%' && triplets && i+2 < len(value) && isHex(value[i+1]) && isHex(value[i+2])
+	return classes[c]&keep != 0 || triplets && percent.Begins(value[i:])
 }
-
-func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
 // withoutControls leaves the bytes out that may not stand in a field's value, and tabs.
 func withoutControls(dst []byte, start int) []byte {
@@ -131,24 +139,11 @@ func only(dst []byte, start int, keep uint8) []byte {
 	return dst[:out]
 }
 
-// hostOnly makes a host of dst[start:]: a name or an address, never nothing, since browsers take the path behind "//" for the host
-// where none is. The name "invalid" is nobody's (RFC 6761 section 6.4).
-func hostOnly(dst []byte, start int) []byte {
-	if isAddress(dst[start:]) {
-		return dst
-	}
+// nameOnly makes the name of a host of dst[start:], never nothing, since browsers take the path behind "//" for the host where none
+// is. The name "invalid" is nobody's (RFC 6761 section 6.4).
+func nameOnly(dst []byte, start int) []byte {
 	if dst = only(dst, start, unreserved|subDelim); len(dst) == start {
 		dst = append(dst, "invalid"...)
 	}
 	return dst
-}
-
-// isAddress says whether host is an IPv6 address in brackets, without a zone.
-func isAddress(host []byte) bool {
-	n := len(host)
-	if n < 4 || host[0] != '[' || host[n-1] != ']' {
-		return false
-	}
-	addr, err := netip.ParseAddr(string(host[1 : n-1])) // an allocation, but hardly anybody asks for a host in this form
-	return err == nil && addr.Is6() && addr.Zone() == ""
 }

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"section.internal/contract/nearest"
+	"section.internal/contract/percent"
+	"section.internal/contract/token"
 )
 
 // maxLength is how long a template may be.
@@ -57,14 +59,15 @@ const (
 )
 
 type parser struct {
-	text     string
-	use      Use
-	groups   []string
-	parts    []part
-	literal  []byte // what stands since the last placeholder
-	where    where
-	at       int  // how much of text is done with
-	absolute bool // of Location: begins with a scheme
+	text      string
+	use       Use
+	groups    []string
+	parts     []part
+	literal   []byte // what stands since the last placeholder
+	where     where
+	at        int  // how much of text is done with
+	absolute  bool // of Location: begins with a scheme
+	authority int  // where what follows the scheme begins
 }
 
 // The ways in which a Location may begin.
@@ -78,7 +81,7 @@ func (p *parser) locationStart() *Error {
 		if !strings.HasPrefix(p.text, start) {
 			continue
 		}
-		p.at, p.absolute, p.where = len(start), true, inAuthority
+		p.at, p.authority, p.absolute, p.where = len(start), len(start), true, inAuthority
 		if scheme, is := strings.CutPrefix(start, "{scheme}"); is {
 			p.parts = append(p.parts, part{name: "scheme", escape: forLabel})
 			start = scheme
@@ -189,7 +192,7 @@ func (p *parser) checkCharacter(r rune) *Error {
 	case p.where == inAuthority && (r == '@' || r == '%'):
 		return errorAt(p.at, `%q: want a host with an optional port, and no user name`, string(r))
 	case r == '%':
-		if next := p.text[p.at+1:]; len(next) < 2 || !isHex(next[0]) || !isHex(next[1]) {
+		if !percent.Begins(p.text[p.at:]) {
 			return errorAt(p.at, `"%%" without two hexadecimal digits: want "%%25" for the character itself`)
 		}
 	case r >= utf8.RuneSelf || classes[r]&uriByte == 0 && r != '#':
@@ -199,11 +202,11 @@ func (p *parser) checkCharacter(r rune) *Error {
 }
 
 func encoded(r rune) string {
-	var s strings.Builder
+	var s []byte
 	for _, c := range []byte(string(r)) {
-		s.Write([]byte{'%', upperHex[c>>4], upperHex[c&15]})
+		s = percent.Append(s, c)
 	}
-	return s.String()
+	return string(s)
 }
 
 func (p *parser) endLiteral() {
@@ -237,8 +240,10 @@ func (p *parser) placeholder() *Error {
 			placeholder.escape = forQuery
 		case p.where == inPath:
 			placeholder.escape = forPath
-		case name == "host":
+		case name == "host" && p.at == p.authority && endsHost(rest):
 			placeholder.escape = forHost
+		case name == "host":
+			placeholder.escape = forHostPart
 		case name == "path" || name == "uri":
 			placeholder.escape, placeholder.slash, p.where = forPath, true, inPath
 		case len(rest) > 1 && rest[0] == '.' && (isAlnum(rest[1]) || strings.HasPrefix(rest[1:], "{host}")):
@@ -257,6 +262,11 @@ func (p *parser) placeholder() *Error {
 	return nil
 }
 
+// endsHost says whether what follows is no part of the host any more.
+func endsHost(rest string) bool {
+	return rest == "" || strings.IndexByte(":/?#", rest[0]) >= 0 || strings.HasPrefix(rest, "{path}") || strings.HasPrefix(rest, "{uri}")
+}
+
 func isAlnum(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // checkName finds what is wrong with the name of a placeholder, which begins at p.at.
@@ -268,8 +278,8 @@ func (p *parser) checkName(name string) *Error {
 	case slices.Contains(p.groups, name) || Reserved(name):
 		return nil
 	case dotted && (kind == "header" || kind == "cookie"):
-		if i := strings.IndexFunc(of, func(r rune) bool { return !isToken(r) }); i >= 0 || of == "" {
-			return errorAt(p.at+len("{")+len(kind)+len("."), "{%s}: want a name of letters, digits and !#$%%&'*+-.^_`|~ behind %q", name, kind+".")
+		if !token.Is(of) {
+			return errorAt(p.at+len("{")+len(kind)+len("."), "{%s}: want a name of letters, digits and %s behind %q", name, token.Marks, kind+".")
 		}
 		return nil
 	case dotted && kind == "query":
@@ -287,8 +297,4 @@ func (p *parser) checkName(name string) *Error {
 		message += ", or a group of path_regex: " + strings.Join(p.groups, ", ")
 	}
 	return errorAt(p.at, "%s", message)
-}
-
-func isToken(r rune) bool {
-	return r < utf8.RuneSelf && (isAlnum(byte(r)) || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
 }

@@ -55,6 +55,13 @@ func TestTemplate_EscapesForWhereTheValueGoes(t *testing.T) {
 	f(Location, "https://{host}{path}", "https://invalid/x") // "https:///x" is the host x for a browser
 	from.plain["host"] = "[2001:db8::1]"
 	f(Location, "https://{host}:80/", "https://[2001:db8::1]:80/")
+	f(Location, "https://{host}", "https://[2001:db8::1]")
+	f(Location, "https://{host}?x", "https://[2001:db8::1]?x")
+	// It is no part of a longer host.
+	f(Location, "https://www.{host}/", "https://www.invalid/")
+	f(Location, "https://{host}.example.com/", "https://invalid.example.com/")
+	f(Location, "https://{one}.{host}:80/", "https://b.invalid:80/")
+	f(Location, "/at/{host}/", "/at/%5B2001%3Adb8%3A%3A1%5D/")
 }
 
 func TestTemplate_LiteralHasNoPlaceholder(t *testing.T) {
@@ -136,7 +143,7 @@ func TestAppend_AllocatesNothing(t *testing.T) {
 func FuzzAppend_IsFitForItsUse(f *testing.F) {
 	for _, text := range []string{
 		"https://{host}/a/{g}?x={query.x}", "{scheme}://{host}{uri}", "/{g}{path}", "{path}?{query}", "/{query.x}", "{uri}#{g}", "https://{g}.a.b/{g}", "a {header.X} {{}}",
-		"http://{host}:80{path}",
+		"http://{host}:80{path}", "http://{host}0", "https://www.{host}{uri}", "https://{host}{host}",
 	} {
 		f.Add(text, "value/../%2f", "www.example.com", "/a%20b", "x=1", true)
 		f.Add(text, "//evil\\\r\n", "[::1]", "//evil", "?#\\", true)

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"time"
 
 	"section.internal/contract/control"
-	"section.internal/contract/place"
+	"section.internal/e2e/controlsocket"
 )
 
 // firstFree returns the address when it can be listened on, and otherwise a free port of the same host.
@@ -31,17 +29,11 @@ func firstFree(addr string) string {
 func awaitReady(ctx context.Context, runDir string, p *process) (addr string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	socket := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", place.ControlSocket(runDir))
-		},
-	}}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var status control.Status
-		if status, err = ask(ctx, socket); err == nil {
+		if status, err = controlsocket.Status(ctx, runDir); err == nil {
 			return status.Listen, nil
 		}
 		select {
@@ -52,20 +44,4 @@ func awaitReady(ctx context.Context, runDir string, p *process) (addr string, er
 		case <-tick.C:
 		}
 	}
-}
-
-func ask(ctx context.Context, socket *http.Client) (status control.Status, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://proxyd"+control.StatusPath, nil)
-	if err != nil {
-		return status, err
-	}
-	resp, err := socket.Do(req)
-	if err != nil {
-		return status, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return status, fmt.Errorf("proxyd answers %s", resp.Status)
-	}
-	return status, json.NewDecoder(resp.Body).Decode(&status)
 }

@@ -12,17 +12,6 @@ import (
 	"section.internal/e2e/proxydtest"
 )
 
-// example is the configuration of the manual that shows every action.
-const example = "../../contract/config/testdata/good/example"
-
-// copyExample makes the config directory hold the example.
-func copyExample(t *testing.T, dirs proxydtest.Dirs) {
-	t.Helper()
-	if err := os.CopyFS(dirs.Config, os.DirFS(example)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // writeFile writes a file below the config directory.
 func writeFile(t *testing.T, dirs proxydtest.Dirs, name, text string) {
 	t.Helper()
@@ -54,14 +43,14 @@ func answer(t *testing.T, addr, path string) (int, string) {
 
 func TestValidator_TakesTheExampleInSilence(t *testing.T) {
 	dirs := proxydtest.NewDirs(t)
-	copyExample(t, dirs)
+	dirs.AddExample(t)
 	bench.Silent(t, "validator", dirs.Flags(place.ConfigDir)...)
 	bench.Silent(t, "validator", append(dirs.Flags(place.ConfigDir), "--warnings")...)
 }
 
 func TestValidator_ATestThatFailsIsAProblem(t *testing.T) {
 	dirs := proxydtest.NewDirs(t)
-	copyExample(t, dirs)
+	dirs.AddExample(t)
 	text, err := os.ReadFile(place.ConfigFile(dirs.Config))
 	if err != nil {
 		t.Fatal(err)

@@ -17,19 +17,33 @@ type Descriptors struct {
 	Others  int // epoll, eventfd and the like
 }
 
-// Descriptors counts proxyd's open descriptors.
-func (p *Proxyd) Descriptors() Descriptors {
+// Descriptors counts proxyd's open descriptors. One that is closed in the middle of it may have been replaced by another that was not
+// counted, as the listener is at the start: then they are counted again, unless that goes on and on.
+func (p *Proxyd) Descriptors() (d Descriptors) {
+	p.tb.Helper()
+	for range 100 {
+		var still bool
+		if d, still = p.countDescriptors(); still {
+			break
+		}
+	}
+	return d
+}
+
+// countDescriptors says also whether none was closed meanwhile.
+func (p *Proxyd) countDescriptors() (d Descriptors, still bool) {
 	p.tb.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", p.PID)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		p.tb.Fatal(err)
 	}
-	var d Descriptors
+	still = true
 	for _, e := range entries {
 		target, err := os.Readlink(filepath.Join(dir, e.Name()))
 		switch {
-		case err != nil: // closed since
+		case err != nil:
+			still = false
 		case strings.HasPrefix(target, "socket:"):
 			d.Sockets++
 		case strings.HasPrefix(target, "pipe:"):
@@ -40,7 +54,7 @@ func (p *Proxyd) Descriptors() Descriptors {
 			d.Others++
 		}
 	}
-	return d
+	return d, still
 }
 
 // Settle waits until no client is connected and no request is under way, and then checks that proxyd holds no descriptor
@@ -68,10 +82,6 @@ func (p *Proxyd) Settle() {
 
 // ResidentBytes returns how much memory proxyd has resident.
 func (p *Proxyd) ResidentBytes() int64 { return p.procStatus("VmRSS") }
-
-// OwnBytes returns how much of that is proxyd's own: without the pages of the program, which the kernel reads from the file when they
-// are first needed and may forget at any time.
-func (p *Proxyd) OwnBytes() int64 { return p.procStatus("RssAnon") }
 
 // PeakResidentBytes returns the most that proxyd ever had resident.
 func (p *Proxyd) PeakResidentBytes() int64 { return p.procStatus("VmHWM") }

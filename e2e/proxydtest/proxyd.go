@@ -3,12 +3,8 @@ package proxydtest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +16,7 @@ import (
 
 	"section.internal/contract/control"
 	"section.internal/contract/place"
+	"section.internal/e2e/controlsocket"
 )
 
 // Dirs are the three directories of one proxyd.
@@ -43,6 +40,14 @@ func NewDirs(tb testing.TB) Dirs {
 		tb.Fatal(err)
 	}
 	return d
+}
+
+// AddExample puts the example that shows every action into the config directory. It is called by tests in a folder of e2e.
+func (d Dirs) AddExample(tb testing.TB) {
+	tb.Helper()
+	if err := os.CopyFS(d.Config, os.DirFS("../../contract/config/testdata/good/example")); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // Flags returns the shared flags that name the directories, for any tool.
@@ -93,14 +98,13 @@ type Proxyd struct {
 	Addr string // on which it takes requests
 	PID  int
 
-	tb      testing.TB
-	cmd     *exec.Cmd
-	stdout  *lockedBuffer
-	stderr  *lockedBuffer
-	ended   chan struct{} // closed when the process has been waited for
-	control *http.Client
-	base    Descriptors // when it had just started
-	over    bool        // the test has ended it and looked at how it ended
+	tb     testing.TB
+	cmd    *exec.Cmd
+	stdout *lockedBuffer
+	stderr *lockedBuffer
+	ended  chan struct{} // closed when the process has been waited for
+	base   Descriptors   // when it had just started
+	over   bool          // the test has ended it and looked at how it ended
 }
 
 // Start starts proxyd and waits until it is ready. When the test ends, proxyd is stopped as Stop does, unless the test has
@@ -146,13 +150,6 @@ func (b *Bench) Launch(tb testing.TB, o Options) *Proxyd {
 		cmd.Wait()
 		close(p.ended)
 	}()
-	socket := place.ControlSocket(p.Run)
-	p.control = &http.Client{
-		Timeout: Patience,
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		}},
-	}
 	tb.Cleanup(func() {
 		if !p.over {
 			p.Stop()
@@ -188,8 +185,7 @@ func (p *Proxyd) AwaitReady() {
 	p.base = p.Descriptors()
 }
 
-// Status asks proxyd over its control socket. It is asked directly, once, and not through control/client, whose retries
-// would hide a proxyd that answers only the second time.
+// Status asks proxyd over its control socket.
 func (p *Proxyd) Status() control.Status {
 	p.tb.Helper()
 	status, err := p.status()
@@ -200,35 +196,17 @@ func (p *Proxyd) Status() control.Status {
 }
 
 func (p *Proxyd) status() (control.Status, error) {
-	var status control.Status
-	err := p.get(control.StatusPath, &status)
-	return status, err
+	return controlsocket.Status(context.Background(), p.Run)
 }
 
 // ConfigInForce asks proxyd for the configuration in force.
 func (p *Proxyd) ConfigInForce() control.Config {
 	p.tb.Helper()
-	var config control.Config
-	if err := p.get(control.ConfigPath, &config); err != nil {
+	config, err := controlsocket.Config(context.Background(), p.Run)
+	if err != nil {
 		p.tb.Fatalf("cannot ask proxyd: %v\n%s", err, p.Stderr())
 	}
 	return config
-}
-
-func (p *Proxyd) get(path string, into any) error {
-	resp, err := p.control.Get("http://proxyd" + path)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", resp.Status, body)
-	}
-	return json.Unmarshal(body, into)
 }
 
 // Signal sends a signal to proxyd.

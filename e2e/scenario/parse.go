@@ -13,7 +13,7 @@ import (
 
 // Scenario is one parsed file.
 type Scenario struct {
-	Directory    string            // below testdata, whose files are in the config directory when proxyd starts; empty: none
+	Directory    string            // of the source tree, whose files are in the config directory when proxyd starts; empty: none
 	Files        map[string]string // of the config directory, when proxyd starts
 	Flags        []string          // further flags of proxyd
 	OriginAbsent bool              // nothing listens where next-hop should be

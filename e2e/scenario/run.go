@@ -56,7 +56,7 @@ func ParseFile(tb testing.TB, path string) *Scenario {
 		tb.Fatalf("%s:%v", path, err)
 	}
 	if s.Directory != "" {
-		s.addFiles(tb, filepath.Join(filepath.Dir(path), s.Directory))
+		s.addFiles(tb, filepath.Join(filepath.Dir(path), "../../..", s.Directory))
 	}
 	return s
 }
@@ -121,15 +121,15 @@ func (r *run) doAll(steps []Step) error {
 
 func (r *run) listen(absent bool) {
 	r.tb.Helper()
+	if absent {
+		r.nextHop = proxydtest.Nobody(r.tb)
+		return
+	}
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		r.tb.Fatal(err)
 	}
 	r.nextHop = l.Addr().String()
-	if absent {
-		l.Close()
-		return
-	}
 	r.listener = l
 	r.accept = func(within time.Duration) (wire, error) {
 		l.SetDeadline(time.Now().Add(within))

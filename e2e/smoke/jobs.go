@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"section.internal/contract/place"
+	"section.internal/e2e/controlsocket"
 )
 
 // job is a tool's main job.
@@ -74,14 +75,14 @@ func deployApplies(s *scene) error {
 	if err := s.config("[client]\nmax_header_size = \"32KiB\"\n"); err != nil {
 		return err
 	}
-	before, err := s.status()
+	before, err := controlsocket.Status(s.ctx, s.runDir())
 	if err != nil {
 		return err
 	}
 	if err := s.silent("deploy"); err != nil {
 		return err
 	}
-	after, err := s.status()
+	after, err := controlsocket.Status(s.ctx, s.runDir())
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,9 +15,9 @@ import (
 	"syscall"
 	"time"
 
-	"section.internal/contract/control"
 	"section.internal/contract/place"
 	"section.internal/e2e/binaries"
+	"section.internal/e2e/controlsocket"
 )
 
 // patience bounds every wait for something that normally takes milliseconds.
@@ -98,7 +96,7 @@ func (s *scene) start() error {
 	go func() { s.ended <- s.proxyd.Wait() }()
 
 	return s.until("it is ready", func() error {
-		status, err := s.status()
+		status, err := controlsocket.Status(s.ctx, s.runDir())
 		s.address = status.Listen
 		return err
 	})
@@ -124,25 +122,6 @@ func (s *scene) until(what string, check func() error) error {
 			return fmt.Errorf("waited %s until %s: %w", patience, what, err)
 		}
 	}
-}
-
-// status asks proxyd over its control socket.
-func (s *scene) status() (status control.Status, err error) {
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", place.ControlSocket(s.runDir()))
-		},
-	}}
-	resp, err := client.Get("http://proxyd" + control.StatusPath)
-	if err != nil {
-		return status, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return status, fmt.Errorf("the control socket answers %s", resp.Status)
-	}
-	return status, json.NewDecoder(resp.Body).Decode(&status)
 }
 
 // introduces checks --version and --help.

@@ -12,8 +12,9 @@ var alone = map[string]string{
 	"trailers-that-may-not-be":            "a mark would stand before the Host line in its trailer section too",
 
 	// One after the other they could, but not beside themselves.
-	"error-503-next-hop-connections": "it wants the only connection that its config allows",
-	"error-503-too-many-connections": "it wants the only connection that its config allows",
+	"error-503-next-hop-connections":                "it wants the only connection that its config allows",
+	"error-503-too-many-connections":                "it wants the only connection that its config allows",
+	"client-leaves-while-it-waits-for-a-connection": "it wants the only connection that its config allows",
 
 	"rule-health-check":         "it wants the whole rate that its config allows",
 	"rule-limit":                "it wants the whole rate that its config allows",

@@ -3,7 +3,6 @@ package soak
 import (
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -60,7 +59,7 @@ func newMix(t *testing.T) *mix {
 		if wants[key] == nil {
 			nextHop := m.origin.Addr()
 			if s.OriginAbsent {
-				nextHop = nobody(t)
+				nextHop = proxydtest.Nobody(t)
 			}
 			wants[key] = &party{bench: bench, config: s.Files[place.ConfigFileName], proxyd: bench.Start(t, proxydtest.Options{
 				NextHop: nextHop, Files: s.Files, Flags: s.Flags,
@@ -86,17 +85,6 @@ func newMix(t *testing.T) *mix {
 		t.Errorf("%d of the %d scenarios in the list of those that cannot share a proxyd exist: correct the list", left, len(alone))
 	}
 	return m
-}
-
-// nobody returns an address at which nobody listens.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // run has all scenarios run once, and then again and again until the time is over, and everything else meanwhile.
@@ -190,5 +178,5 @@ func (p *party) String() string {
 	if p.bench == &race {
 		kind = "the race detecting"
 	}
-	return fmt.Sprintf("%s proxyd with the config %q", kind, p.config)
+	return fmt.Sprintf("%s proxyd with the config %.100q", kind, p.config)
 }

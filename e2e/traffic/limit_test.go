@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,11 +14,8 @@ import (
 // TestLimit_OfTheExampleLetsABurstThroughAndThenARate asks as fast as it can for what the rule "api" of the example limits: 100 requests
 // a minute of one client, 50 at once.
 func TestLimit_OfTheExampleLetsABurstThroughAndThenARate(t *testing.T) {
-	const example = "../scenario/testdata/example"
 	dirs := proxydtest.NewDirs(t)
-	if err := os.CopyFS(dirs.Config, os.DirFS(example)); err != nil {
-		t.Fatal(err)
-	}
+	dirs.AddExample(t)
 	var asked atomic.Int64
 	origin := proxydtest.Origin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)

@@ -46,7 +46,8 @@ const maxCuts = 3
 type outcome int
 
 const (
-	silent   outcome = iota // proxyd took the call and has not answered
+	unmet    outcome = iota // the time was over before it met anything
+	silent                  // proxyd took the call and has not answered
 	cut                     // it took the call and closed the connection without an answer
 	starting                // nobody listens on the socket, but a process holds the pidfile
 	absent                  // nobody does either
@@ -60,18 +61,23 @@ type attempts struct {
 	client  *Client
 	started time.Time
 	newest  outcome
-	cuts    int // attempts that met cut
+	reached bool // the attempt under way has a connection
+	cuts    int  // attempts that met cut
 }
 
 // again is a retryablehttp.CheckRetry.
 func (a *attempts) again(ctx context.Context, _ *http.Response, err error) (bool, error) {
-	a.newest = silent
+	before, reached := a.newest, a.reached
+	a.newest, a.reached = silent, false
 	if err == nil {
 		return false, nil // an answer is an answer, whatever its status
 	}
 	var dial *net.OpError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		if !reached {
+			a.newest = before
+		}
 		return false, nil
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		held, pidErr := pidfile.Held(a.client.pidfile)
@@ -124,7 +130,10 @@ func (a *attempts) explain(ctx context.Context, err error) error {
 	} else {
 		waited = waited.Round(10 * time.Millisecond)
 	}
-	if a.newest == starting {
+	switch a.newest {
+	case unmet:
+		return fmt.Errorf("%w: %v were over before it could be asked: allow more time", ErrNoAnswer, waited)
+	case starting:
 		return fmt.Errorf("%w for %v: %s holds the pidfile but has not opened %s: it hangs while it starts or stops: "+
 			"look at its error.log, or restart it", ErrNoAnswer, waited, a.process(), a.client.socket)
 	}

@@ -12,6 +12,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -107,6 +108,8 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		body = text
 	}
+	attempts := &attempts{client: c, started: time.Now()}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { attempts.reached = true }})
 	request, err := retryablehttp.NewRequestWithContext(ctx, method, "http://proxyd"+path, body)
 	if err != nil {
 		return fmt.Errorf("cannot call proxyd: %w", err)
@@ -114,7 +117,6 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if in != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	attempts := &attempts{client: c, started: time.Now()}
 	retrying := &retryablehttp.Client{
 		HTTPClient:   c.http,
 		RetryMax:     math.MaxInt, // the context is the bound

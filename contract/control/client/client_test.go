@@ -175,18 +175,39 @@ func TestCall_AProxydThatStopsIsNotRunningOnceItHasReleasedThePidfile(t *testing
 func TestCall_StartingForTooLongNamesTheProcess(t *testing.T) {
 	runDir := controltest.RunDir(t)
 	pid, _ := hold(t, runDir)
-	err := New(runDir).Ping(within(t, 50*time.Millisecond))
+	err := New(runDir).Ping(within(t, 300*time.Millisecond))
 	if !errors.Is(err, ErrNoAnswer) {
 		t.Fatalf("%v, want ErrNoAnswer", err)
 	}
 	wantText(t, err, "does not answer for ", "process "+strconv.Itoa(pid), "has not opened "+place.ControlSocket(runDir), "restart it")
 }
 
+// Whatever moment the time is over at, what was seen before is what is said.
+func TestAgain_AnAttemptThatMeetsNothingSaysNothing(t *testing.T) {
+	f := func(before outcome, reached bool, want outcome) {
+		t.Helper()
+		a := attempts{newest: before, reached: reached}
+		if again, err := a.again(t.Context(), nil, context.DeadlineExceeded); again || err != nil || a.newest != want || a.reached {
+			t.Errorf("%v, reached %v: again %v, error %v, then %v and reached %v; want %v", before, reached, again, err, a.newest, a.reached, want)
+		}
+	}
+	f(starting, false, starting)
+	f(absent, false, absent)
+	f(starting, true, silent)
+	f(unmet, false, unmet)
+
+	err := New(controltest.RunDir(t)).Ping(within(t, time.Nanosecond))
+	if !errors.Is(err, ErrNoAnswer) {
+		t.Fatalf("%v, want ErrNoAnswer", err)
+	}
+	wantText(t, err, "before it could be asked", "allow more time")
+}
+
 func TestCall_AHangIsBoundedAndSaid(t *testing.T) {
 	runDir := controltest.RunDir(t)
 	pid, _ := hold(t, runDir)
 	controltest.Listen(t, runDir)
-	_, err := New(runDir).Reload(within(t, 50*time.Millisecond))
+	_, err := New(runDir).Reload(within(t, 300*time.Millisecond))
 	if !errors.Is(err, ErrNoAnswer) {
 		t.Fatalf("%v, want ErrNoAnswer", err)
 	}

@@ -2,34 +2,35 @@ package accesslog
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
-	"strconv"
 	"time"
 	"unicode/utf8"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/config"
 )
 
 // appendLine appends one line of the access log to dst, all but its end, which appendEnd adds: seq, the last key, is known only
 // once the line has its place in the file. The line is a JSON object in which every value is a string, whatever bytes the
 // record holds; it is the one place that knows the keys and their order.
-func appendLine(dst []byte, r *Record, show config.ClientAddress) []byte {
+func appendLine(dst []byte, r *Record, show config.ClientAddress, s *second) []byte {
 	path := r.Target
 	if query := bytes.IndexByte(path, '?'); query >= 0 {
 		path = path[:query]
 	}
 	dst = append(dst, `{"time":"`...)
-	dst = appendTime(dst, r.Time)
+	dst = s.appendTime(dst, r.Time)
 	dst = append(dst, `","time_taken_ms":"`...)
 	dst = appendMilliseconds(dst, r.Taken)
 	dst = append(dst, `","request":"`...)
 	dst = appendText(dst, r.Request)
 	dst = append(dst, `","status":"`...)
-	dst = strconv.AppendInt(dst, int64(r.Status), 10)
+	dst = ascii.AppendNumber(dst, int64(r.Status))
 	dst = append(dst, `","bytes":"`...)
-	dst = strconv.AppendInt(dst, r.Bytes, 10)
+	dst = ascii.AppendNumber(dst, r.Bytes)
 	dst = append(dst, `","response_body_bytes":"`...)
-	dst = strconv.AppendInt(dst, r.BodyBytes, 10)
+	dst = ascii.AppendNumber(dst, r.BodyBytes)
 	dst = append(dst, `","content_type":"`...)
 	dst = appendText(dst, r.ContentType)
 	dst = append(dst, `","hostname":"`...)
@@ -41,7 +42,7 @@ func appendLine(dst []byte, r *Record, show config.ClientAddress) []byte {
 	dst = append(dst, `","http_x_forwarded_proto":"`...)
 	dst = appendText(dst, r.ForwardedProto)
 	dst = append(dst, `","upstream_status":"`...)
-	dst = strconv.AppendInt(dst, int64(r.UpstreamStatus), 10)
+	dst = ascii.AppendNumber(dst, int64(r.UpstreamStatus))
 	dst = append(dst, `","section_io_tag":"`...)
 	dst = appendText(dst, r.Tag)
 	dst = append(dst, `","section_io_id":"`...)
@@ -50,56 +51,40 @@ func appendLine(dst []byte, r *Record, show config.ClientAddress) []byte {
 	dst = appendText(dst, path)
 	dst = append(dst, `","client":"`...)
 	dst = appendClient(dst, r.Client, show)
-	dst = append(dst, `","cache":"`...)
-	dst = appendText(dst, r.Cache)
+	dst = append(dst, `","cache":"`...) // these two are words of ours, in which each byte stands for itself
+	dst = append(dst, r.Cache...)
 	dst = append(dst, `","reason":"`...)
-	dst = appendText(dst, r.Reason)
+	dst = append(dst, r.Reason...)
 	dst = append(dst, `","rule":"`...)
 	dst = appendText(dst, r.Rule)
 	dst = append(dst, `","bytes_in":"`...)
-	dst = strconv.AppendInt(dst, r.BytesIn, 10)
+	dst = ascii.AppendNumber(dst, r.BytesIn)
 	dst = append(dst, `","upstream_time_ms":"`...)
 	dst = appendMilliseconds(dst, r.UpstreamTaken)
 	return append(dst, `","seq":"`...)
 }
 
 // maxEnd is the most bytes that appendEnd adds.
-const maxEnd = len("18446744073709551615\"}\n")
+const maxEnd = len("9223372036854775807\"}\n")
 
-// appendEnd ends a line with its number.
+// appendEnd ends a line with its number, of which 63 bits outlast every log.
 func appendEnd(dst []byte, seq uint64) []byte {
-	return append(strconv.AppendUint(dst, seq, 10), "\"}\n"...)
+	return append(ascii.AppendNumber(dst, int64(seq)), "\"}\n"...)
 }
 
-// appendTime appends t as ISO 8601 in UTC with milliseconds: a third of the time that Time.AppendFormat takes.
-func appendTime(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	dst = appendDigits(dst, year, 4)
-	dst = append(dst, '-')
-	dst = appendDigits(dst, int(month), 2)
-	dst = append(dst, '-')
-	dst = appendDigits(dst, day, 2)
-	dst = append(dst, 'T')
-	dst = appendDigits(dst, hour, 2)
-	dst = append(dst, ':')
-	dst = appendDigits(dst, minute, 2)
-	dst = append(dst, ':')
-	dst = appendDigits(dst, second, 2)
-	dst = append(dst, '.')
-	dst = appendDigits(dst, t.Nanosecond()/1e6, 3)
-	return append(dst, 'Z')
+// second is one second and how it is written: thousands of lines begin with the same. It is not to be copied.
+type second struct {
+	unix int64
+	text []byte // in room; empty: there is none yet
+	room [len("-292277022399-01-01T00:00:00.")]byte
 }
 
-// appendDigits appends the last width decimal digits of n.
-func appendDigits(dst []byte, n, width int) []byte {
-	var digits [4]byte
-	for i := width - 1; i >= 0; i-- {
-		digits[i] = byte('0' + n%10)
-		n /= 10
+// appendTime appends t as ISO 8601 in UTC with milliseconds.
+func (s *second) appendTime(dst []byte, t time.Time) []byte {
+	if unix := t.Unix(); unix != s.unix || len(s.text) == 0 {
+		s.unix, s.text = unix, t.UTC().AppendFormat(s.room[:0], "2006-01-02T15:04:05.")
 	}
-	return append(dst, digits[:width]...)
+	return append(ascii.AppendThree(append(dst, s.text...), t.Nanosecond()/1e6), 'Z')
 }
 
 // appendMilliseconds appends d in milliseconds with three places, and 0 for none: a clock that went back took no time.
@@ -108,9 +93,7 @@ func appendMilliseconds(dst []byte, d time.Duration) []byte {
 		return append(dst, '0')
 	}
 	us := d.Round(time.Microsecond).Microseconds()
-	dst = strconv.AppendInt(dst, us/1000, 10)
-	dst = append(dst, '.')
-	return appendDigits(dst, int(us%1000), 3)
+	return ascii.AppendThree(append(ascii.AppendNumber(dst, us/1000), '.'), int(us%1000))
 }
 
 // appendClient appends as much of the client's address as the configuration shows, and nothing for an invalid one. An IPv4
@@ -134,8 +117,42 @@ func appendClient(dst []byte, client netip.Addr, show config.ClientAddress) []by
 	return client.AppendTo(dst)
 }
 
-// verbatim says of every byte whether it stands for itself in a JSON string and on a terminal.
-var verbatim = func() (table [256]bool) {
+// appendText appends the inside of a JSON string that decodes to text, in which each byte that is not UTF-8 has become U+FFFD.
+// Control characters and line separators are escaped beyond what RFC 8259 section 7 asks, so that no reader takes one line
+// for two and no terminal obeys what a client has sent.
+func appendText[S ~string | ~[]byte](dst []byte, text S) []byte {
+	from := len(dst)
+	if dst = append(dst, text...); verbatim(dst[from:]) {
+		return dst
+	}
+	return appendEscaped(dst[:from], text)
+}
+
+// verbatim says whether each byte stands for itself, eight at a time: nearly all do.
+func verbatim(b []byte) bool {
+	if len(b) < 8 {
+		for _, c := range b {
+			if !standsForItself[c] {
+				return false
+			}
+		}
+		return true
+	}
+	found := special(binary.LittleEndian.Uint64(b[len(b)-8:]))
+	for ; len(b) >= 8; b = b[8:] {
+		found |= special(binary.LittleEndian.Uint64(b))
+	}
+	return found&ascii.Tops == 0
+}
+
+// special has one of the top bits of its eight bytes set when one of those of w does not stand for itself: it is not ASCII, below
+// 0x20, a quotation mark, a backslash, or 0x7f. What a byte borrows from the next or carries to it can only add to what is there.
+func special(w uint64) uint64 {
+	return w | (w - ascii.Each*' ') | ((w ^ ascii.Each*'"') - ascii.Each) | ((w ^ ascii.Each*'\\') - ascii.Each) | (w + ascii.Each)
+}
+
+// standsForItself says of every byte whether it does so in a JSON string and on a terminal.
+var standsForItself = func() (table [256]bool) {
 	for c := ' '; c <= '~'; c++ {
 		table[c] = c != '"' && c != '\\'
 	}
@@ -144,14 +161,11 @@ var verbatim = func() (table [256]bool) {
 
 const hexDigits = "0123456789abcdef"
 
-// appendText appends the inside of a JSON string that decodes to s, in which each byte that is not UTF-8 has become U+FFFD.
-// Control characters and line separators are escaped beyond what RFC 8259 section 7 asks, so that no reader takes one line
-// for two and no terminal obeys what a client has sent.
-func appendText[S ~string | ~[]byte](dst []byte, s S) []byte {
+func appendEscaped[S ~string | ~[]byte](dst []byte, s S) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if verbatim[c] {
+		if standsForItself[c] {
 			i++
 			continue
 		}

@@ -55,10 +55,10 @@ func TestLine_IsExactlyTheGoldenOne(t *testing.T) {
 	answered.UpstreamStatus, answered.UpstreamTaken, answered.Tag = 0, 0, nil
 	answered.Cache, answered.Reason, answered.Rule = httpcache.Synth, httpcache.Responded, `the "old" blog`
 	var got []byte
-	got = appendEnd(appendLine(got, example(), config.AddressMasked), 1)
-	got = appendEnd(appendLine(got, refused, config.AddressMasked), 2)
-	got = appendEnd(appendLine(got, &Record{}, config.AddressMasked), 18446744073709551615)
-	got = appendEnd(appendLine(got, answered, config.AddressMasked), 3)
+	got = appendEnd(appendLine(got, example(), config.AddressMasked, &second{}), 1)
+	got = appendEnd(appendLine(got, refused, config.AddressMasked, &second{}), 2)
+	got = appendEnd(appendLine(got, &Record{}, config.AddressMasked, &second{}), 1<<63-1)
+	got = appendEnd(appendLine(got, answered, config.AddressMasked, &second{}), 3)
 	const golden = "testdata/lines.json"
 	if *update {
 		if err := os.WriteFile(golden, got, 0o644); err != nil {
@@ -81,7 +81,7 @@ func TestLine_ShowsAsMuchOfTheClientAsIsConfigured(t *testing.T) {
 		if client != "" {
 			r.Client = netip.MustParseAddr(client)
 		}
-		if got := decode(t, appendEnd(appendLine(nil, r, show), 1))["client"]; got != want {
+		if got := decode(t, appendEnd(appendLine(nil, r, show, &second{}), 1))["client"]; got != want {
 			t.Errorf("%s of %q is %q, want %q", show, client, got, want)
 		}
 	}
@@ -114,18 +114,20 @@ func TestLine_WritesTimesInMilliseconds(t *testing.T) {
 }
 
 func TestLine_TimeIsThatOfTheStandardLibrary(t *testing.T) {
+	var s second
 	for _, when := range []time.Time{
 		{}, time.Unix(0, 0), time.Unix(1<<31, 999_999_999), time.Date(2028, 2, 29, 23, 59, 59, 1e6-1, time.FixedZone("", -5*3600)),
+		time.Unix(1<<31, 999_999), time.Unix(1<<31, 1_000_000), time.Unix(1<<31+1, 0), time.Unix(1<<31, 42_000_000),
 	} {
-		if got, want := string(appendTime(nil, when)), when.UTC().Format("2006-01-02T15:04:05.000Z"); got != want {
+		if got, want := string(s.appendTime(nil, when)), when.UTC().Format("2006-01-02T15:04:05.000Z"); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }
 
 func TestLine_NeedsNoMemoryOfItsOwn(t *testing.T) {
-	r, dst := example(), make([]byte, 0, 4096)
-	if n := testing.AllocsPerRun(100, func() { dst = appendLine(dst[:0], r, config.AddressMasked) }); n != 0 {
+	r, dst, s := example(), make([]byte, 0, 4096), &second{}
+	if n := testing.AllocsPerRun(100, func() { dst = appendLine(dst[:0], r, config.AddressMasked, s) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -141,9 +143,9 @@ func FuzzLine(f *testing.F) {
 			Time: time.Unix(number%(1<<37), 0), Taken: time.Duration(number), Request: text, Target: target, Status: status,
 			Bytes: number, BodyBytes: number, BytesIn: number, ContentType: text, Host: text, Referer: text, UserAgent: text,
 			ForwardedProto: text, Tag: text, ID: text, Client: address, UpstreamStatus: status, UpstreamTaken: time.Duration(number),
-			Cache: httpcache.Handling(text), Reason: httpcache.Reason(text), Rule: string(text),
+			Cache: httpcache.Pass, Reason: httpcache.Passed, Rule: string(text),
 		}
-		line := appendEnd(appendLine(nil, r, config.AddressFull), uint64(number))
+		line := appendEnd(appendLine(nil, r, config.AddressFull, &second{}), uint64(number)>>1)
 		if i := bytes.IndexFunc(line, func(c rune) bool { return unicode.IsControl(c) || c == '\u2028' || c == '\u2029' }); i != len(line)-1 {
 			t.Fatalf("a control character at %d of %d in %q", i, len(line), line)
 		}
@@ -157,7 +159,7 @@ func FuzzLine(f *testing.F) {
 		}
 		for _, key := range []string{
 			"request", "content_type", "hostname", "referrer", "useragent", "http_x_forwarded_proto", "section_io_tag",
-			"section_io_id", "cache", "reason", "rule",
+			"section_io_id", "rule",
 		} {
 			if fields[key] != want.String() {
 				t.Errorf("%s is %q, want %q", key, fields[key], want.String())
@@ -182,10 +184,31 @@ func decode(t *testing.T, line []byte) map[string]string {
 	return fields
 }
 
+// Each byte at each place, beside neighbours that borrow or lend.
+func TestVerbatim_FindsEachByteThatDoesNotStandForItself(t *testing.T) {
+	for place := range 16 {
+		for neighbour := range 256 {
+			if !standsForItself[neighbour] {
+				continue
+			}
+			for c := range 256 {
+				b := bytes.Repeat([]byte{byte(neighbour)}, 16)
+				b[place] = byte(c)
+				for _, part := range [][]byte{b, b[place/2:], b[place : place+1]} {
+					if got := verbatim(part); got != standsForItself[c] {
+						t.Fatalf("%q: %v, want %v", part, got, standsForItself[c])
+					}
+				}
+			}
+		}
+	}
+}
+
 func BenchmarkAppendLine(b *testing.B) {
-	r, dst := example(), make([]byte, 0, 4096)
+	r, dst, s := example(), make([]byte, 0, 4096), &second{}
+	r.UserAgent = []byte("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = appendLine(dst[:0], r, config.AddressMasked)
+		dst = appendLine(dst[:0], r, config.AddressMasked, s)
 	}
 }

@@ -59,7 +59,10 @@ type destination struct {
 }
 
 // scratch is the memory of one line in the making.
-type scratch struct{ line []byte }
+type scratch struct {
+	line   []byte
+	second second
+}
 
 // maxScratch is how large such memory may be kept.
 const maxScratch = 16 << 10
@@ -79,7 +82,7 @@ func New(o Options) (*Log, error) {
 // that is slow and has no room left.
 func (l *Log) Append(r *Record) {
 	s := l.scratch.Get().(*scratch)
-	s.line = appendLine(s.line[:0], r, *l.address.Load())
+	s.line = appendLine(s.line[:0], r, *l.address.Load(), &s.second)
 
 	l.mu.Lock()
 	for l.mustWait(len(s.line) + maxEnd) {

@@ -17,8 +17,6 @@ const (
 	retryDelay = 500 * time.Millisecond
 	// maxPending bounds the lines that wait for one destination.
 	maxPending = 4 << 20
-	// keepBuffer is how large a buffer may stay once batches are no longer large.
-	keepBuffer = 256 << 10
 )
 
 // queue holds the lines on their way to one destination, and the goroutine that writes them there in batches and in order.
@@ -182,12 +180,13 @@ func (q *queue) writeRest() error {
 	return err
 }
 
-// recycle makes the memory of what was written the spare of the next batch, unless it is what a burst has left. q.mu is held.
+// recycle makes the memory of what was written the spare of the next batch, unless that is twice what a batch takes now: a burst has
+// left it. q.mu is held.
 func (q *queue) recycle() {
 	if q.taken == nil {
 		return
 	}
-	if cap(q.taken) <= keepBuffer || len(q.taken) >= largeBatch {
+	if cap(q.taken) <= 2*max(len(q.taken), largeBatch) {
 		q.spare = q.taken[:0]
 	}
 	q.taken, q.rest, q.writing = nil, nil, 0

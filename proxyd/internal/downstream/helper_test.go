@@ -33,12 +33,16 @@ type lines struct {
 	await func(*socket.Conn) exchange.Verdict // carries out "await"
 }
 
-func (l *lines) Exchange(c *socket.Conn, _ int64) exchange.Verdict {
+func (l *lines) Exchange(c *exchange.Client) exchange.Verdict {
 	c.LimitRead(patience)
 	eol := 0
 	for eol == 0 {
 		if eol = bytes.IndexByte(c.Buffered(), '\n') + 1; eol == 0 {
-			if err := c.Fill(1 << 10); err != nil {
+			switch err := c.FillReady(1 << 10); err {
+			case nil:
+			case socket.ErrNotReady:
+				return exchange.Unfinished
+			default:
 				return exchange.Close
 			}
 		}
@@ -50,7 +54,7 @@ func (l *lines) Exchange(c *socket.Conn, _ int64) exchange.Verdict {
 		l.busy <- struct{}{}
 		<-l.goOn
 	case "await\n":
-		return l.await(c)
+		return l.await(c.Conn)
 	}
 	if _, err := io.WriteString(c, line); err != nil {
 		return exchange.Close
@@ -58,7 +62,7 @@ func (l *lines) Exchange(c *socket.Conn, _ int64) exchange.Verdict {
 	return map[string]exchange.Verdict{"close\n": exchange.Close, "linger\n": exchange.Linger, "reset\n": exchange.Reset}[line]
 }
 
-func (l *lines) Refuse(c *socket.Conn, reason httpcache.Reason) {
+func (l *lines) Refuse(c *exchange.Client, reason httpcache.Reason) {
 	io.WriteString(c, string(reason)+"\n")
 }
 
@@ -95,7 +99,7 @@ func newServer(t testing.TB, settings config.Client) (*server, *net.TCPListener)
 		t.Fatal(err)
 	}
 	s.addr = l.Addr().String()
-	s.Server = NewServer(s.lines, func() config.Client { return settings }, poller, slog.New(slog.DiscardHandler))
+	s.Server = NewServer(s.lines, func() *config.Client { return &settings }, poller, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if !s.Draining() {
 			s.drain(t, patience)

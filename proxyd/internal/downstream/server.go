@@ -17,22 +17,21 @@ import (
 	"section.internal/proxyd/internal/socket"
 )
 
-// Handler carries out one exchange, of which the first bytes are in the connection's buffer: the nth on it, from 1. Refuse answers
-// a client whose connection is one too many. See exchange.Engine.
+// Handler carries out one exchange, of which the first bytes are in the connection's buffer, or goes on with one that is unfinished.
+// Refuse answers a client whose connection is one too many. See exchange.Engine.
 type Handler interface {
-	Exchange(c *socket.Conn, nth int64) exchange.Verdict
-	Refuse(*socket.Conn, httpcache.Reason)
+	Exchange(*exchange.Client) exchange.Verdict
+	Refuse(*exchange.Client, httpcache.Reason)
 }
 
 // Server serves the clients of one listener. Its methods may be called from any goroutine.
 type Server struct {
 	handler  Handler
-	settings func() config.Client
+	settings func() *config.Client
 	poller   *socket.Poller
 	log      *slog.Logger
 
 	draining  atomic.Bool
-	idle      atomic.Int64
 	total     atomic.Uint64
 	serving   sync.WaitGroup // one a connection, whether it has a goroutine or is parked
 	accepting sync.WaitGroup // Serve
@@ -46,14 +45,15 @@ type Server struct {
 
 // client is a connection and what it is doing.
 type client struct {
-	*socket.Conn
-	idle     atomic.Bool      // waits for a request
-	requests int64            // that came on it
-	refused  httpcache.Reason // not empty: is one too many
+	exchange.Client
+	idle       atomic.Bool      // waits for a request
+	unfinished bool             // waits for the rest of one
+	refused    httpcache.Reason // not empty: is one too many
+	resume     func()           // goes on when it was parked
 }
 
 // NewServer returns a server, whose Serve is to be called.
-func NewServer(handler Handler, settings func() config.Client, poller *socket.Poller,
+func NewServer(handler Handler, settings func() *config.Client, poller *socket.Poller,
 	log *slog.Logger) *Server {
 	s := &Server{handler: handler, settings: settings, poller: poller, log: log,
 		clients: map[*client]struct{}{}, from: map[netip.Addr]int64{}}
@@ -100,13 +100,14 @@ func (s *Server) Serve(l *net.TCPListener) error {
 }
 
 func (s *Server) accept(conn *socket.Conn) {
-	c := &client{Conn: conn}
+	c := &client{Client: exchange.Client{Conn: conn}}
+	c.resume = func() { s.resume(c) }
 	s.add(c)
 	s.total.Add(1)
 	s.serving.Add(1)
 	go func() {
 		if c.refused != "" {
-			s.handler.Refuse(c.Conn, c.refused)
+			s.handler.Refuse(&c.Client, c.refused)
 			s.linger(c)
 			s.remove(c)
 			return
@@ -165,37 +166,32 @@ func (s *Server) remove(c *client) {
 type awaited int
 
 const (
-	came   awaited = iota // its first bytes are in the buffer
+	came   awaited = iota // its first bytes are in the buffer; or one that has begun is to be looked at again
 	ended                 // none will come
 	silent                // the connection is parked; whoever wakes it goes on
 )
 
 // serve carries out the exchanges of one connection, one after the other, until it has ended or is parked.
 func (s *Server) serve(c *client, request awaited) {
-	for ; request == came; request = s.awaitRequest(c) {
-		c.requests++
-		verdict := s.handler.Exchange(c.Conn, c.requests)
+	for request == came {
+		request = ended
+		verdict := s.handler.Exchange(&c.Client)
+		c.unfinished = verdict == exchange.Unfinished
 		switch verdict {
 		case exchange.Keep:
-			continue
-		case exchange.Wait:
-			c.requests--
-			continue
+			request = s.awaitRequest(c)
+		case exchange.Unfinished:
+			request = s.awaitRest(c)
 		case exchange.Linger:
 			s.linger(c)
 		case exchange.Reset:
 			c.Reset()
 		}
-		break
 	}
 	if request != silent {
 		s.remove(c)
 	}
 }
-
-// parkAfter is how long a connection may wait for a request before it is parked: a busy client does not pay for the parking, and
-// a crowd of connections that come and fall silent does not need a stack for each.
-const parkAfter = 100 * time.Millisecond
 
 // awaitRequest waits for the first byte of a request. A connection that never sends one is closed without a word.
 func (s *Server) awaitRequest(c *client) awaited {
@@ -206,17 +202,16 @@ func (s *Server) awaitRequest(c *client) awaited {
 		return s.lastRequest(c)
 	}
 	idleTimeout := s.settings().IdleTimeout
-	c.LimitWrite(0)
-	c.LimitRead(min(parkAfter, idleTimeout))
-	s.idle.Add(1)
+	c.LimitRead(min(socket.ParkAfter, idleTimeout))
 	c.idle.Store(true)
 	if s.draining.Load() && s.takeIdle(c) { // Drain may have looked before we said that we idle
 		return s.lastRequest(c)
 	}
 	err := c.Fill(1)
-	if err == socket.ErrTimeout && idleTimeout > parkAfter {
-		c.LimitRead(idleTimeout - parkAfter)
-		if c.Park(func() { go s.resume(c) }) {
+	if err == socket.ErrTimeout && idleTimeout > socket.ParkAfter {
+		c.LimitRead(idleTimeout - socket.ParkAfter)
+		c.LimitWrite(0) // the limit of the last answer is of no use, and its end would be told again and again
+		if c.Park(c.resume) {
 			return silent
 		}
 		err = c.Fill(1)
@@ -224,8 +219,22 @@ func (s *Server) awaitRequest(c *client) awaited {
 	return s.awoken(c, err)
 }
 
+// awaitRest waits for more of a request that has begun. Nobody ends this wait but the request's own limits and the end of a drain.
+func (s *Server) awaitRest(c *client) awaited {
+	if c.Park(c.resume) {
+		return silent
+	}
+	return came
+}
+
 // resume goes on with a connection that was parked.
-func (s *Server) resume(c *client) { s.serve(c, s.awoken(c, c.Fill(1))) }
+func (s *Server) resume(c *client) {
+	if c.unfinished {
+		s.serve(c, came)
+		return
+	}
+	s.serve(c, s.awoken(c, c.Fill(1)))
+}
 
 // awoken says what it means that the wait for a request has ended with err.
 func (s *Server) awoken(c *client, err error) awaited {
@@ -233,6 +242,7 @@ func (s *Server) awoken(c *client, err error) awaited {
 		if err != nil {
 			return ended
 		}
+		c.Came = c.Told()
 		return came
 	}
 	// Somebody wants this connection to end, and holds the lock until it is interrupted.
@@ -256,13 +266,7 @@ func (s *Server) endIdle(c *client) bool {
 
 // takeIdle ends the idling of c, and says whether it did: the connection's own goroutine and one that wants it to end may both
 // try, and one of them succeeds.
-func (s *Server) takeIdle(c *client) bool {
-	taken := c.idle.CompareAndSwap(true, false)
-	if taken {
-		s.idle.Add(-1)
-	}
-	return taken
-}
+func (s *Server) takeIdle(c *client) bool { return c.idle.CompareAndSwap(true, false) }
 
 // lastRequest says whether a request came just as the connection was to be ended: it is still answered. It waits for one for
 // the shortest time that the poller knows.
@@ -342,9 +346,15 @@ type Status struct {
 	Total      uint64
 }
 
-// Status returns a snapshot.
+// Status returns a snapshot. It looks at every connection, so that a request does not have to count.
 func (s *Server) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Status{Open: int64(len(s.clients)), Idle: s.idle.Load(), Total: s.total.Load()}
+	status := Status{Open: int64(len(s.clients)), Total: s.total.Load()}
+	for c := range s.clients {
+		if c.idle.Load() {
+			status.Idle++
+		}
+	}
+	return status
 }

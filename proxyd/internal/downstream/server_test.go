@@ -204,9 +204,44 @@ func TestServer_ParkedConnectionCostsNoGoroutineAndIsStillServed(t *testing.T) {
 	}
 }
 
+func TestServer_UnfinishedRequestIsParkedAndGoesOnWithEachPiece(t *testing.T) {
+	s := start(t, testSettings())
+	const n = 10
+	clients := make([]*peer, n)
+	for i := range clients {
+		clients[i] = s.dial(t)
+	}
+	for _, piece := range []string{"k", "e", "ep\nk", "eep\nkeep", "\nke"} {
+		for _, c := range clients {
+			c.say(piece)
+		}
+		watchtest.Eventually(t, "all are parked, and none of them is idle", func() bool { return s.open() == n && s.goroutines() == 0 && s.idleOnes() == 0 })
+	}
+	together(n, func(i int) {
+		io.WriteString(clients[i], "ep\n")
+		if heard, err := io.ReadAll(io.LimitReader(clients[i], 20)); err != nil || string(heard) != "keep\nkeep\nkeep\nkeep\n" {
+			t.Errorf("heard %q, %v", heard, err)
+		}
+	})
+	watchtest.Eventually(t, "all idle", func() bool { return s.idleOnes() == n })
+}
+
+// Who waits for the rest of a request is not idle, parked or not.
+func TestServer_UnfinishedRequestDoesNotMakeWay(t *testing.T) {
+	settings := testSettings()
+	settings.MaxConnections = 1
+	s := start(t, settings)
+	busy := s.dial(t)
+	busy.say("ke")
+	watchtest.Eventually(t, "it is parked", func() bool { return s.open() == 1 && s.idleOnes() == 0 && s.goroutines() == 0 })
+	s.dial(t).hear("too_many_connections\n")
+	busy.say("ep\n")
+	busy.hear("keep\n")
+}
+
 func TestServer_ParkedConnectionEndsAtItsIdleTimeout(t *testing.T) {
 	settings := testSettings()
-	settings.IdleTimeout = parkAfter + 100*time.Millisecond
+	settings.IdleTimeout = socket.ParkAfter + 100*time.Millisecond
 	s := start(t, settings)
 	start := time.Now()
 	s.dial(t).ended()

@@ -1,8 +1,7 @@
 package exchange
 
 import (
-	"strconv"
-
+	"section.internal/contract/ascii"
 	"section.internal/contract/httpcache"
 	"section.internal/proxyd/internal/http1"
 )
@@ -29,15 +28,15 @@ func (x *exchange) answer() Verdict {
 	return x.finish(keep, body)
 }
 
-// appendAnswer builds the head of a rule's answer. Nothing of it is prepared when the configuration is compiled: to build it takes three
-// hundredths of the time that the answer takes in all (docs/performance.md).
+// appendAnswer builds the head of a rule's answer. When the configuration is compiled its fields are prepared, but not its bytes: to
+// put them together takes two hundredths of the time that the answer takes in all (docs/performance.md).
 func (x *exchange) appendAnswer(keep bool) {
 	a := &x.made
 	out := http1.AppendStatusLine(x.out[:0], a.Status, []byte(phrases[a.Status]))
 	out = http1.AppendField(out, dateName, x.engine.dates.at(x.start))
 	for i := range a.Fields {
 		f := &a.Fields[i]
-		kind := http1.KindOf(f.Name)
+		kind := http1.Kind(f.FieldKind)
 		if kind.InResponses() {
 			out = http1.AppendNewField(out, f.Name, f.Value)
 		}
@@ -47,7 +46,7 @@ func (x *exchange) appendAnswer(keep bool) {
 	}
 	if a.Status != 204 && a.Status != 304 { // RFC 9110 section 8.6
 		out = append(out, "Content-Length: "...)
-		out = append(strconv.AppendInt(out, int64(len(a.Body)), 10), "\r\n"...)
+		out = append(ascii.AppendNumber(out, int64(len(a.Body))), "\r\n"...)
 	}
 	x.out = append(x.appendConnection(out, keep), "\r\n"...)
 }

@@ -3,7 +3,6 @@ package exchange
 import (
 	"errors"
 	"io"
-	"time"
 
 	"section.internal/contract/httpcache"
 	"section.internal/proxyd/internal/http1"
@@ -50,13 +49,16 @@ func (x *exchange) awaitHead() *failure {
 		x.unsafe = x.unsafe || x.resp.Unsafe
 		switch {
 		case x.resp.Status >= 200:
-			x.headAfter = time.Since(x.start)
+			if x.upload != nil {
+				x.upload.answered.Store(true)
+			}
+			x.headAfter = x.up.Told().Sub(x.start)
 			return nil
 		case x.resp.Status == 101:
 			if !x.resp.Switches(&x.req) || x.req.Body != http1.None && (x.unread() || !x.endUpload()) {
 				return x.badResponse(errUnaskedUpgrade)
 			}
-			x.headAfter = time.Since(x.start)
+			x.headAfter = x.up.Told().Sub(x.start)
 			return nil
 		case interim == maxInterim:
 			return x.badResponse(errTooManyInterim)
@@ -90,9 +92,17 @@ func (x *exchange) clientEnded() *failure {
 	if x.client.Broken() {
 		return &failure{reason: httpcache.ClientClosed}
 	}
-	if x.probed || x.req.Minor == 0 {
+	if !x.mayProbe() {
 		return nil
 	}
+	return x.probe()
+}
+
+// mayProbe says whether the client can be asked whether it is still there, and was not.
+func (x *exchange) mayProbe() bool { return !x.probed && x.req.Minor >= 1 }
+
+// probe sends the client something that it refuses if it has left: its connection breaks then.
+func (x *exchange) probe() *failure {
 	x.probed = true
 	x.out = append(x.out[:0], "HTTP/1.1 102 Processing\r\n\r\n"...)
 	if !x.flush() {

@@ -1,9 +1,15 @@
 package exchange
 
 import (
+	"section.internal/contract/config"
 	"section.internal/contract/policy"
 	"section.internal/proxyd/internal/http1"
 )
+
+// Compile prepares a configuration as an Engine needs it: with the kinds of the fields that rules change.
+func Compile(c *config.Config) *policy.Policy {
+	return policy.CompileFor(c, func(name string) uint8 { return uint8(http1.KindOf(name)) })
+}
 
 // changes are what rules change in one header section.
 type changes struct {
@@ -33,7 +39,7 @@ func (c *changes) takeAway(name []byte, kind http1.Kind) bool {
 // would be left out here.
 func (c *changes) appendTo(out []byte) []byte {
 	for i := range c.list {
-		if change := &c.list[i]; change.Kind != policy.Remove && c.may(http1.KindOf(change.Name)) {
+		if change := &c.list[i]; change.Kind != policy.Remove && c.may(http1.Kind(change.FieldKind)) {
 			out = http1.AppendNewField(out, change.Name, change.Value)
 		}
 	}
@@ -56,7 +62,7 @@ func (c *changes) appendFields(out []byte, fields []http1.Field) []byte {
 // sent returns the value that a field of next-hop's response has got on its way to the client, and nil when it was taken away.
 func (c *changes) sent(kind http1.Kind, came []byte) []byte {
 	for i := range c.list {
-		if change := &c.list[i]; http1.KindOf(change.Name) == kind {
+		if change := &c.list[i]; http1.Kind(change.FieldKind) == kind {
 			came = change.Value // of Remove: none
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"section.internal/contract/config"
 	"section.internal/contract/httpcache"
 	"section.internal/contract/policy"
-	"section.internal/proxyd/internal/accesslog"
 	"section.internal/proxyd/internal/http1"
 )
 
@@ -33,6 +32,7 @@ func (x *exchange) decide() *failure {
 	}
 	d := &x.decision
 	x.policy.Decide(&x.asked, d)
+	x.address = d.Client
 	x.toNextHop.prepare(d.Request, http1.Kind.InRequests)
 	x.toClient.prepare(d.Response, http1.Kind.InResponses)
 	for i := range d.Charges {
@@ -43,13 +43,4 @@ func (x *exchange) decide() *failure {
 		}
 	}
 	return nil
-}
-
-// forget lets go of the rules, so that an exchange that waits to be used again keeps no former configuration in memory.
-func (x *exchange) forget() {
-	x.decision.Forget()
-	clear(x.made.Fields)
-	x.made = policy.Answer{Fields: x.made.Fields[:0]}
-	x.toNextHop, x.toClient = changes{}, changes{}
-	x.policy, x.asked, x.logged = nil, policy.Request{}, accesslog.Record{}
 }

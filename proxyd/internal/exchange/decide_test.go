@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"section.internal/contract/config"
-	"section.internal/contract/policy"
 	"section.internal/proxyd/internal/http1"
 	"section.internal/proxyd/internal/limiter"
 	"section.internal/proxyd/internal/socket"
@@ -27,8 +26,8 @@ func heads(t testing.TB, rules, request, response string) *exchange {
 		t.Fatal(err)
 	}
 	x := &exchange{
-		engine: &Engine{Limits: limiter.New(), Name: "next-hop"}, config: &loaded.Config, policy: policy.Compile(&loaded.Config),
-		client: &socket.Conn{}, start: time.Now(),
+		engine: &Engine{Limits: limiter.New(), Name: "next-hop"}, course: course{client: &socket.Conn{}},
+		begun: begun{config: &loaded.Config, policy: Compile(&loaded.Config), start: time.Now()},
 	}
 	x.reqHead, x.respHead = []byte(request), []byte(response)
 	if err := http1.ParseRequest(x.reqHead, 100, &x.req); err != nil {
@@ -63,9 +62,7 @@ func BenchmarkHeads(b *testing.B) {
 				}
 				x.appendRequest()
 				x.appendResponse(false)
-				policy := x.policy
-				x.forget()
-				x.policy = policy
+				x.decision.Forget()
 			}
 		})
 	}

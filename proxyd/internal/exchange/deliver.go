@@ -15,6 +15,9 @@ func (x *exchange) deliver() Verdict {
 	r := &x.resp
 	unframed := r.Body == http1.Chunked || r.Body == http1.UntilClose
 	chunked := unframed && x.req.Minor >= 1
+	// RFC 9110 section 7.5: an answer does not say that next-hop wants no more of the body. A refusal and Connection: close do; and a
+	// client that waits for a 100 may never send it.
+	x.goesOn = x.upload.running() && r.Status < 300 && r.KeepAlive && !x.req.Continue && (!unframed || chunked)
 	x.closing = unframed && !chunked || !x.mayKeep()
 	x.appendResponse(chunked)
 	x.status = r.Status
@@ -37,6 +40,7 @@ func (x *exchange) deliver() Verdict {
 		return x.cutOff(&body)
 	}
 	if x.up != nil {
+		x.finishUpload()
 		x.release()
 	}
 	switch {
@@ -56,6 +60,22 @@ func (x *exchange) doneReading() {
 	}
 	x.client.Unwatch(x.up.Conn)
 	x.release()
+}
+
+// mayWait says whether next-hop may wait for more of the request before it goes on with its answer. The client and next-hop have their
+// limits for that.
+func (x *exchange) mayWait() bool { return x.upload.running() }
+
+// finishUpload lets the rest of the request's body come and go on after the response, where next-hop may want it. That the client's
+// connection ends with this exchange, as one of us has said, is no reason against it: a client that sends no more ends it itself.
+func (x *exchange) finishUpload() {
+	if !x.goesOn || !x.unread() {
+		return
+	}
+	<-x.upload.done
+	if f := x.uploadFailure(); f != nil {
+		x.failed, x.reason = true, f.reason
+	}
 }
 
 // release gives the connection to next-hop back after a whole response, or ends it where it can carry no further exchange.

@@ -3,6 +3,8 @@
 package exchange
 
 import (
+	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +20,8 @@ import (
 
 // NextHop hands out connections to next-hop; see upstream.Pool.
 type NextHop interface {
-	Get(fresh bool) (*upstream.Conn, error)
+	Idle() *upstream.Conn
+	Get(wanted context.Context, fresh bool) (*upstream.Conn, error)
 	Put(*upstream.Conn)
 	Discard(*upstream.Conn)
 }
@@ -33,11 +36,11 @@ type Verdict int
 
 // The verdicts.
 const (
-	Keep   Verdict = iota // the next request may come
-	Wait                  // the same, but no request has come, only empty lines
-	Close                 // everything was said
-	Linger                // the client may still be sending; it should see the answer before the connection is reset
-	Reset                 // the answer was to end with the connection and was cut off, which the client must notice
+	Keep       Verdict = iota // the next request may come
+	Unfinished                // its head has not come whole: the connection is to be parked, and Exchange called again when it is resumed
+	Close                     // everything was said
+	Linger                    // the client may still be sending; it should see the answer before the connection is reset
+	Reset                     // the answer was to end with the connection and was cut off, which the client must notice
 )
 
 // Engine carries exchanges out. Its methods may be called from any goroutine.
@@ -45,41 +48,52 @@ type Engine struct {
 	NextHop  NextHop
 	Log      Log
 	Limits   Limiter
-	InForce  func() (*config.Config, *policy.Policy) // one generation; asked once a request
+	InForce  func() (*config.Config, *policy.Policy) // one generation, by Compile; asked once a request
 	Draining func() bool                             // no further request is wanted on any connection
 	Name     string                                  // of next-hop, for requests that have no Host
+	// MaxWaiting is how many goroutines may wait for the rest of a head at a time: see the constant.
+	MaxWaiting int64
 
 	Requests atomic.Uint64 // that have ended
 	InFlight atomic.Int64
 	Failed   atomic.Uint64 // answered here with an error, or cut off
 
+	waiting atomic.Int64 // goroutines that wait for the rest of a head
+
 	pool  sync.Pool // of *exchange
 	dates dateCache
 }
 
-// exchange is the state of one request and its response. It is used again for others: every field is set anew in begin.
+// exchange is one request and its response, and is used again for others.
 type exchange struct {
 	engine *Engine
-	config *config.Config
-	policy *policy.Policy
-	client *socket.Conn
-	up     *upstream.Conn
+	begun
+	course
 
 	req      http1.Request
 	resp     http1.Response
 	reqHead  []byte // the request's head; req points into it
 	respHead []byte // the head of the newest response; resp points into it
 	out      []byte // what is about to be sent to next-hop, then to the client
-	upload   *upload
 
-	asked     policy.Request // what the policy is asked about: req
-	decision  policy.Decision
-	toNextHop changes       // of the request
-	toClient  changes       // of the response
-	made      policy.Answer // of a rule
+	// What follows says nothing before the request is decided on.
 
-	last      bool // of this connection's requests: it has as many as client.max_requests allows
-	start     time.Time
+	asked    policy.Request // what the policy is asked about: req
+	decision policy.Decision
+	made     policy.Answer    // of a rule
+	logged   accesslog.Record // here, so that it is not allocated for each request
+}
+
+// course is how far an exchange has come, and what has come of it. Each begins with an empty one.
+type course struct {
+	client    *socket.Conn
+	up        *upstream.Conn
+	upload    *upload
+	toNextHop changes // of the request
+	toClient  changes // of the response
+
+	address   netip.Addr    // the client's, by client.address_from; not valid before the request is decided on
+	last      bool          // of this connection's requests: it has as many as client.max_requests allows
 	sentAfter time.Duration // from start until the request was handed to next-hop
 	headAfter time.Duration // from start until the head of its final response was there; 0: it never was
 	status    int           // sent to the client; 0: none yet
@@ -94,67 +108,89 @@ type exchange struct {
 	failed    bool   // not as the client or next-hop wanted
 	probed    bool   // the client was sent something to see whether it is still there
 	closing   bool   // Connection: close was sent to the client
+	goesOn    bool   // the rest of the request's body goes to next-hop although it has answered
 	unsafe    bool   // next-hop's connection may carry bytes that belong to no response
-	nothing   bool   // no byte of a request came, only empty lines
-
-	logged accesslog.Record // here, so that it is not allocated for each request
 }
 
-// Exchange carries out one exchange with a client, the first bytes of whose request are in its buffer: the nth request of its
-// connection, from 1. Where these bytes are empty lines only, there is no exchange and nothing is logged; the client's connection
-// waits for a request as before.
-func (e *Engine) Exchange(client *socket.Conn, nth int64) Verdict {
-	return e.carryOut(client, nth, (*exchange).run)
+// Exchange carries out one exchange with a client, the first bytes of whose request are in its buffer, or goes on with one that is
+// Unfinished. Where these bytes are empty lines only, there is no exchange and nothing is logged; the client's connection waits for
+// a request as before.
+func (e *Engine) Exchange(c *Client) Verdict {
+	if c.begun != nil && !c.begun.grow(c.Conn) {
+		return Unfinished
+	}
+	return e.carryOut(c, (*exchange).run)
 }
 
 // Refuse answers a client that is one too many, whatever it is about to ask. The connection is to be ended as for Linger.
-func (e *Engine) Refuse(client *socket.Conn, reason httpcache.Reason) {
-	e.carryOut(client, 1, func(x *exchange) Verdict { return x.fail(&failure{reason: reason}) })
+func (e *Engine) Refuse(c *Client, reason httpcache.Reason) {
+	e.carryOut(c, func(x *exchange) Verdict { return x.fail(&failure{reason: reason}) })
 }
 
-func (e *Engine) carryOut(client *socket.Conn, nth int64, run func(*exchange) Verdict) Verdict {
+func (e *Engine) carryOut(c *Client, run func(*exchange) Verdict) Verdict {
 	x, _ := e.pool.Get().(*exchange)
 	if x == nil {
 		x = &exchange{engine: e}
 	}
-	e.InFlight.Add(1)
-	x.begin(client, nth)
+	if c.begun == nil {
+		e.InFlight.Add(1)
+	}
+	x.begin(c)
 	verdict := run(x)
-	if !x.nothing {
+	switch {
+	case verdict == Unfinished:
+		c.begun = new(begun)
+		*c.begun = x.begun
+	case !x.head.nothing:
 		x.record()
+		c.requests++
 		e.Requests.Add(1)
 	}
 	if x.failed {
 		e.Failed.Add(1)
 	}
 	x.end()
-	e.InFlight.Add(-1)
+	if verdict != Unfinished {
+		e.InFlight.Add(-1)
+	}
 	e.pool.Put(x)
 	return verdict
 }
 
-func (x *exchange) begin(client *socket.Conn, nth int64) {
-	config, policy := x.engine.InForce()
-	*x = exchange{
-		engine: x.engine, config: config, policy: policy, client: client, start: time.Now(),
-		handling: httpcache.Pass, reason: httpcache.Passed, decision: x.decision, made: x.made,
-		req: http1.Request{Fields: x.req.Fields[:0]}, resp: http1.Response{Fields: x.resp.Fields[:0]},
-		reqHead: x.reqHead[:0], respHead: x.respHead[:0], out: x.out[:0],
+func (x *exchange) begin(c *Client) {
+	var b begun
+	if c.begun == nil {
+		b.config, b.policy = x.engine.InForce()
+		if b.start = c.Came; b.start.IsZero() {
+			b.start = time.Now()
+		}
+	} else {
+		b = *c.begun
+		c.begun = nil
 	}
-	x.last = x.config.Client.MaxRequests > 0 && nth >= x.config.Client.MaxRequests
+	c.Came = time.Time{}
+	x.begun = b
+	x.client, x.handling, x.reason = c.Conn, httpcache.Pass, httpcache.Passed
+	x.last = x.config.Client.MaxRequests > 0 && c.requests+1 >= x.config.Client.MaxRequests
+	x.req = http1.Request{Fields: x.req.Fields[:0]}
+	x.resp = http1.Response{Fields: x.resp.Fields[:0]}
+	x.reqHead, x.respHead, x.out = x.reqHead[:0], x.respHead[:0], x.out[:0]
 }
 
 // keepAtMost bounds what an exchange that is not in use holds on to.
 const keepAtMost = 64 << 10
 
+// end lets go of the request and of its generation: an exchange that waits to be used again keeps no former configuration in memory.
 func (x *exchange) end() {
-	x.client, x.config = nil, nil
-	x.forget()
-	if cap(x.reqHead) > keepAtMost {
-		x.reqHead = nil
+	x.begun, x.course = begun{}, course{}
+	x.decision.Forget()
+	x.made.Forget()
+	x.logged.Rule, x.logged.ContentType, x.logged.Tag = "", nil, nil
+	if cap(x.reqHead) > keepAtMost { // with it goes all that points into it
+		x.reqHead, x.req, x.asked, x.decision, x.logged = nil, http1.Request{}, policy.Request{}, policy.Decision{}, accesslog.Record{}
 	}
 	if cap(x.respHead) > keepAtMost {
-		x.respHead = nil
+		x.respHead, x.resp = nil, http1.Response{}
 	}
 	if cap(x.out) > keepAtMost {
 		x.out = nil
@@ -164,9 +200,11 @@ func (x *exchange) end() {
 // run is the story of an exchange.
 func (x *exchange) run() Verdict {
 	switch f := x.receive(); {
-	case x.nothing && f == nil:
-		return Wait
-	case x.nothing:
+	case f == errUnfinished:
+		return Unfinished
+	case x.head.nothing && f == nil:
+		return Keep
+	case x.head.nothing:
 		return Close
 	case f != nil:
 		return x.fail(f)
@@ -211,7 +249,7 @@ func (x *exchange) idempotent() bool {
 
 // mayKeep says whether the client's connection may live on after this exchange, as far as that can be told before it is over.
 func (x *exchange) mayKeep() bool {
-	return x.req.KeepAlive && !x.last && !x.unread() && !x.engine.Draining()
+	return x.req.KeepAlive && !x.last && (x.goesOn || !x.unread()) && !x.engine.Draining()
 }
 
 // record hands the exchange to the access log.
@@ -221,7 +259,7 @@ func (x *exchange) record() {
 		Time: x.start, Taken: time.Since(x.start),
 		Request: x.req.Line, Target: x.req.Path, Status: x.status,
 		Bytes: x.bytes, BodyBytes: x.bodyBytes, BytesIn: x.bytesIn,
-		Host: x.req.Host, Client: x.decision.Client,
+		Host: x.req.Host, Client: x.address,
 		UpstreamStatus: x.resp.Status, Cache: x.handling, Reason: x.reason, Rule: x.rule,
 	}
 	if !r.Client.IsValid() { // the request was refused before anything was decided

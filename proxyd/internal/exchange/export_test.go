@@ -39,3 +39,6 @@ name = "10"
 match = { path = ["/1k", "/assets/**"] }
 response = { set = { "Cache-Control" = "public, max-age=3600" } }
 `
+
+// Waiting returns how many goroutines wait for the rest of a head.
+func (e *Engine) Waiting() int64 { return e.waiting.Load() }

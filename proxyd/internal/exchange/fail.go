@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/httpcache"
 	"section.internal/proxyd/internal/http1"
 )
@@ -105,7 +106,7 @@ func (x *exchange) appendError(a answer, f *failure, sentence string, keep bool)
 	out = append(out, "\r\nContent-Type: "...)
 	out = append(out, plainText...)
 	out = append(out, "\r\nContent-Length: "...)
-	out = strconv.AppendInt(out, int64(len(body)), 10)
+	out = ascii.AppendNumber(out, int64(len(body)))
 	out = append(out, "\r\nCache-Control: no-store\r\nProxy-Status: proxyd; error="...)
 	out = append(out, a.proxyType...)
 	out = append(out, `; details="`...)
@@ -113,7 +114,7 @@ func (x *exchange) appendError(a answer, f *failure, sentence string, keep bool)
 	out = append(out, "\"\r\n"...)
 	if f.wait > 0 { // RFC 9110 section 10.2.3: in whole seconds
 		out = append(out, "Retry-After: "...)
-		out = append(strconv.AppendInt(out, int64((f.wait+time.Second-1)/time.Second), 10), "\r\n"...)
+		out = append(ascii.AppendNumber(out, int64((f.wait+time.Second-1)/time.Second)), "\r\n"...)
 	}
 	out = append(x.appendConnection(out, keep), "\r\n"...)
 	if !bytes.HasPrefix(x.req.Line, []byte("HEAD ")) { // of a request that is refused there may be no more than the line

@@ -211,10 +211,7 @@ func TestFail_EmptyLinesWithoutARequestAreNoRequest(t *testing.T) {
 
 func TestRefuse_AnswersWhoIsOneTooMany(t *testing.T) {
 	p := start(t, func(c *config.Config) { c.Client.MaxConnections = 1 })
-	busy := p.client()
-	busy.say(get)
-	nextHop := p.accept()
-	nextHop.hear(asked)
+	busy, nextHop := p.occupied()
 	c := p.client()
 	wantError(t, c, 503, "connection_limit_reached", httpcache.TooManyConnections, false)
 	c.ended()

@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/httpcache"
 	"section.internal/proxyd/internal/http1"
 )
@@ -24,7 +25,7 @@ func (x *exchange) passes() (n int) {
 		for rest, more := f.Value, true; more; {
 			var hop []byte
 			hop, rest, more = bytes.Cut(rest, []byte{','})
-			_, by, _ := bytes.Cut(bytes.Trim(hop, " \t"), []byte{' '})
+			_, by, _ := bytes.Cut(ascii.TrimSpace(hop), []byte{' '})
 			by, _, _ = bytes.Cut(bytes.TrimLeft(by, " \t"), []byte{' '})
 			if string(by) == pseudonym {
 				n++

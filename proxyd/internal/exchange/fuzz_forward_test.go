@@ -56,6 +56,7 @@ func addHeads(f *testing.F, who, first string, rest func(b, lines []byte)) {
 func FuzzForwardedRequest(f *testing.F) {
 	addHeads(f, "client", "POST / HTTP/1.1\r\nHost: a", func(b, lines []byte) { f.Add(b, lines) })
 	addHeads(f, "client", "OPTIONS http://b?c HTTP/1.0", func(b, lines []byte) { f.Add(b, lines) })
+	f.Add([]byte("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 9223372036854775807\r\n\r\n"), []byte{})
 	engine := &Engine{Name: "next-hop"}
 	f.Fuzz(func(t *testing.T, b, lines []byte) {
 		in := headWith(b, lines)
@@ -79,7 +80,7 @@ func FuzzForwardedRequest(f *testing.F) {
 		if before, after := x.passes(), (&exchange{req: sent}).passes(); after != before+1 {
 			t.Fatalf("it has passed %d times, and then %d\n%q\n%q", before, after, in, out)
 		}
-		if err := wantFields(endToEnd(r), requestExtras(r, engine.Name), sent.Fields); err != nil {
+		if err := wantFields(endToEnd(r, engine.Name), requestExtras(r), sent.Fields); err != nil {
 			t.Fatalf("%v\n%q\n%q", err, in, out)
 		}
 		if err := netHTTPReadsRequest(out, &sent); err != nil {
@@ -119,8 +120,14 @@ func sameRequest(r, sent *http1.Request, name string) error {
 // hopByHop are the fields that no message of ours has unless we say so ourselves (RFC 9110 section 7.6.1).
 var hopByHop = []string{"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
 
-// endToEnd returns the lines of r that must reach next-hop.
-func endToEnd(r *http1.Request) (lines []string) {
+// endToEnd returns the lines of r that must reach next-hop. Where there is no Host, it is the name of next-hop, and comes first.
+func endToEnd(r *http1.Request, name string) (lines []string) {
+	if !slices.ContainsFunc(r.Fields, func(f http1.Field) bool { return f.Kind == http1.Host }) {
+		if r.Host != nil {
+			name = string(r.Host)
+		}
+		lines = append(lines, "Host: "+name)
+	}
 	for _, f := range r.Fields {
 		value := string(f.Value)
 		switch name := strings.ToLower(string(f.Name)); {
@@ -140,13 +147,7 @@ func endToEnd(r *http1.Request) (lines []string) {
 }
 
 // requestExtras returns the lines that we add, in their order, all of them behind those that came.
-func requestExtras(r *http1.Request, name string) (lines []string) {
-	if !slices.ContainsFunc(r.Fields, func(f http1.Field) bool { return f.Kind == http1.Host }) {
-		if r.Host != nil {
-			name = string(r.Host)
-		}
-		lines = append(lines, "Host: "+name)
-	}
+func requestExtras(r *http1.Request) (lines []string) {
 	if r.Body == http1.Chunked {
 		lines = append(lines, "Transfer-Encoding: chunked")
 	}
@@ -252,7 +253,7 @@ func FuzzForwardedResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b, lines []byte, kind byte) {
 		in := headWith(b, lines)
 		headRequest, minor, wish := kind&1 != 0, int(kind>>1&1), kind&4 != 0
-		x := &exchange{engine: &Engine{}, start: time.Unix(1e9, 0)}
+		x := &exchange{engine: &Engine{}, begun: begun{start: time.Unix(1e9, 0)}}
 		x.req.Minor = minor
 		r := &x.resp
 		if in == nil || http1.ParseResponse(in, headRequest, r) != nil || r.Status < 200 {

@@ -165,6 +165,9 @@ func sameAnswer(want, got answered, minor int, records []record) error {
 			dropped = append(dropped, http.CanonicalHeaderKey(strings.TrimSpace(option)))
 		}
 	}
+	if want.Close { // net/http takes the option out
+		dropped = append(dropped, "Close")
+	}
 	if want.StatusCode == 204 {
 		dropped = append(dropped, "Content-Length")
 	}

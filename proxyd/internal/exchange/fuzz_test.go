@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"section.internal/contract/config"
-	"section.internal/contract/policy"
 	"section.internal/proxyd/internal/http1"
 	"section.internal/proxyd/internal/limiter"
 	"section.internal/proxyd/internal/socket"
@@ -44,9 +43,9 @@ func FuzzHeads(f *testing.F) {
 	f.Add([]byte("OPTIONS * HTTP/1.1\r\nHost:\r\nMax-Forwards: 3\r\n\r\n"), []byte("HTTP/1.1 599 x\r\nContent-Length: 7\r\n\r\n"))
 	c := &config.Config{}
 	*c = *heads(f, echo, browser, page).config
-	rules := policy.Compile(c)
+	rules := Compile(c)
 	f.Fuzz(func(t *testing.T, request, response []byte) {
-		x := &exchange{engine: &Engine{Limits: limiter.New(), Name: "next-hop"}, config: c, policy: rules, client: &socket.Conn{}}
+		x := &exchange{engine: &Engine{Limits: limiter.New(), Name: "next-hop"}, begun: begun{config: c, policy: rules}, course: course{client: &socket.Conn{}}}
 		for _, head := range [][]byte{request, response} {
 			if end, err := http1.HeadEnd(head, 0); err != nil || end != len(head) || end <= len("\r\n") {
 				return

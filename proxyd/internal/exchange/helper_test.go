@@ -47,6 +47,8 @@ type proxy struct {
 	records  chan record
 	draining atomic.Bool
 	silent   atomic.Bool // records are dropped
+
+	generations atomic.Int64 // how often it was asked which one is in force
 }
 
 // record is what the access log got, with texts of its own.
@@ -82,9 +84,20 @@ func settings(change func(*config.Config)) *config.Config {
 // start returns a running proxy. At the end of the test it is drained, and must have given back all descriptors.
 func start(t testing.TB, change func(*config.Config)) *proxy {
 	t.Helper()
+	return startWaiting(t, exchange.MaxWaiting, change)
+}
+
+// startParking is start, of a proxy that parks a connection as soon as the rest of a head is not there yet.
+func startParking(t testing.TB, change func(*config.Config)) *proxy {
+	t.Helper()
+	return startWaiting(t, 0, change)
+}
+
+func startWaiting(t testing.TB, maxWaiting int64, change func(*config.Config)) *proxy {
+	t.Helper()
 	before := watchtest.Descriptors(t)
 	c := settings(change)
-	rules := policy.Compile(c)
+	rules := exchange.Compile(c)
 	nextHop, listener := listen(t), listen(t)
 	poller, err := socket.NewPoller()
 	if err != nil {
@@ -97,11 +110,11 @@ func start(t testing.TB, change func(*config.Config)) *proxy {
 		t.Fatal(err)
 	}
 	p.engine = &exchange.Engine{
-		NextHop: p.pool, Log: p, Limits: limiter.New(), Name: "next-hop",
-		InForce:  func() (*config.Config, *policy.Policy) { return c, rules },
+		NextHop: p.pool, Log: p, Limits: limiter.New(), Name: "next-hop", MaxWaiting: maxWaiting,
+		InForce:  func() (*config.Config, *policy.Policy) { p.generations.Add(1); return c, rules },
 		Draining: func() bool { return p.draining.Load() || p.server.Draining() },
 	}
-	p.server = downstream.NewServer(p.engine, func() config.Client { return c.Client }, poller, log)
+	p.server = downstream.NewServer(p.engine, func() *config.Client { return &c.Client }, poller, log)
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -288,10 +301,7 @@ func passes(c, nextHop *peer) {
 // reused returns a client, and a connection to next-hop that waits in the pool.
 func (p *proxy) reused() (c, nextHop *peer) {
 	p.t.Helper()
-	c = p.client()
-	c.say(get)
-	nextHop = p.accept()
-	nextHop.hear(asked)
+	c, nextHop = p.occupied()
 	nextHop.say(okay)
 	c.hear(okayed)
 	p.record()
@@ -301,7 +311,17 @@ func (p *proxy) reused() (c, nextHop *peer) {
 // settled waits until what has been answered is counted as well.
 func (p *proxy) settled() {
 	p.t.Helper()
-	watchtest.Eventually(p.t, "nothing is in flight", func() bool { return p.engine.InFlight.Load() == 0 })
+	watchtest.Eventually(p.t, "nothing is in flight", func() bool { return p.engine.InFlight.Load() == 0 && p.engine.Waiting() == 0 })
+}
+
+// occupied returns a client whose request next-hop has and has not answered, and its connection there.
+func (p *proxy) occupied() (busy, nextHop *peer) {
+	p.t.Helper()
+	busy = p.client()
+	busy.say(get)
+	nextHop = p.accept()
+	nextHop.hear(asked)
+	return busy, nextHop
 }
 
 // meanwhile runs f beside the test, which waits for it at its end.

@@ -1,82 +1,42 @@
 package exchange
 
 import (
-	"bytes"
 	"errors"
 	"io"
+	"time"
 
 	"section.internal/contract/httpcache"
 	"section.internal/proxyd/internal/http1"
 	"section.internal/proxyd/internal/socket"
 )
 
-// receive reads and parses the request's head. Whatever of the body came with it stays in the client's buffer. It sets x.nothing
-// when there were empty lines only, such as some clients send behind a body.
+// errUnfinished asks for the parking of the client's connection: the rest of the head is slow to come.
+var errUnfinished = &failure{}
+
+// receive reads and parses the request's head. Whatever of the body came with it stays in the client's buffer. There is none, and
+// no failure, when there were empty lines only, such as some clients send behind a body.
 func (x *exchange) receive() *failure {
-	limits := &x.config.Client
-	x.client.LimitRead(limits.HeaderTimeout)
-	x.client.LimitWrite(limits.WriteTimeout)
-	end, from, lines := 0, 0, int64(0)
-	for {
-		b := x.client.Buffered()
-		if from < 2 { // nothing yet, or half an empty line
-			// RFC 9112 section 2.2: an empty line before the request line is to be ignored.
-			from = 0
-			for len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
-				x.client.Consume(2)
-				x.bytesIn += 2
-				b = b[2:]
-			}
-			if x.nothing = len(b) == 0 && x.bytesIn > 0; x.nothing {
-				x.client.LimitRead(0)
-				return nil
-			}
-		}
-		var err error
-		if end, err = http1.RequestHeadEnd(b, from); err != nil {
-			x.keepLine(b)
-			return refused(err)
-		}
-		if end > 0 {
-			break
-		}
-		if over(b, limits.MaxRequestLine) {
-			x.keepLine(b)
-			return &failure{reason: httpcache.TargetTooLong}
-		}
-		// Who sends thousands of lines is refused before all of them have come.
-		if lines += int64(bytes.Count(b[from:], []byte{'\n'})); lines > 1+limits.MaxFields {
-			x.keepLine(b)
-			return &failure{reason: httpcache.TooManyFields}
-		}
-		from = len(b)
-		err = x.client.Fill(int(limits.MaxHeaderSize))
-		x.nothing = err != nil && len(b) == 1 && b[0] == '\r'
-		switch {
-		case err == nil:
-		case err == socket.ErrFull:
-			x.keepLine(b)
-			if !http1.LineEnded(b) {
-				return &failure{reason: httpcache.TargetTooLong}
-			}
-			return &failure{reason: httpcache.HeaderTooLarge}
-		case err == socket.ErrTimeout:
-			x.keepLine(b)
-			return &failure{reason: httpcache.RequestTimeout}
-		default:
-			x.keepLine(b)
-			return &failure{reason: httpcache.ClientClosed, err: err}
-		}
+	limits, h := &x.config.Client, &x.head
+	if !h.decided() && !h.look(x.client, limits) && !x.awaitRest() {
+		return errUnfinished
 	}
 	x.client.LimitRead(0)
-	if int64(end) > limits.MaxHeaderSize {
-		x.keepLine(x.client.Buffered()[:end])
-		return &failure{reason: httpcache.HeaderTooLarge}
+	x.bytesIn = h.skipped
+	if h.refused != nil {
+		came := x.client.Buffered()
+		if h.end > 0 {
+			came = came[:h.end]
+		}
+		x.keepLine(came)
+		return h.refused
+	}
+	if h.nothing {
+		return nil
 	}
 	// The client's buffer is needed for the body, for the next request, or by nobody while we wait: the head moves out.
-	x.reqHead = append(x.reqHead, x.client.Buffered()[:end]...)
-	x.client.Consume(end)
-	x.bytesIn += int64(end)
+	x.reqHead = append(x.reqHead, x.client.Buffered()[:h.end]...)
+	x.client.Consume(h.end)
+	x.bytesIn += int64(h.end)
 	if err := http1.ParseRequest(x.reqHead, int(limits.MaxFields), &x.req); err != nil {
 		return refused(err)
 	}
@@ -89,10 +49,32 @@ func (x *exchange) receive() *failure {
 	return nil
 }
 
-// over says whether the first line of b, which may have no end yet, is longer than limit without its CRLF.
-func over(b []byte, limit int64) bool {
-	most := int(limit) + len("\r\n")
-	return len(b) >= most && !http1.LineEnded(b[:most])
+// MaxWaiting is how many goroutines may wait for the rest of a head at a time. A head in two packets is answered at less cost so (see
+// docs/performance.md), but each of them holds a buffer, and a crowd of slow clients may come all at once.
+const MaxWaiting = 256
+
+// awaitRest waits until the head is decided, and says whether it is. Where that takes long, or many wait already, it is left to who
+// resumes the client's connection, whose read limit is then that of the head.
+func (x *exchange) awaitRest() bool {
+	limits, waiting := &x.config.Client, &x.engine.waiting
+	defer waiting.Add(-1)
+	left := limits.HeaderTimeout
+	if waiting.Add(1) <= x.engine.MaxWaiting {
+		x.client.LimitRead(min(socket.ParkAfter, left))
+		for {
+			err := x.client.Fill(int(limits.MaxHeaderSize))
+			if err == socket.ErrTimeout {
+				if left -= time.Since(x.start); left > 0 {
+					break
+				}
+			}
+			if x.head.grew(x.client, limits, err) {
+				return true
+			}
+		}
+	}
+	x.client.LimitRead(left)
+	return false
 }
 
 // keepLine keeps what there is of the request line, for the access log.

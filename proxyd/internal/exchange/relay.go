@@ -26,7 +26,7 @@ type relay struct {
 
 	out []byte // to be sent before all else: the head of the message, then framing
 
-	reader   reader      // nil, or who is told when src has given all
+	reader   reader      // nil, or who has src
 	received atomic.Bool // src has given all of the body; what is left to do is to write the last of it
 
 	read int64 // bytes taken from src
@@ -36,8 +36,11 @@ type relay struct {
 	srcErr, dstErr error // at most one is set
 }
 
-// reader is who has src to give away once it is not needed any more. (It is no func: that would be allocated for each response.)
-type reader interface{ doneReading() }
+// reader is who has src. (It is no func: that would be allocated for each response.)
+type reader interface {
+	doneReading()  // src has given all, and may be given away
+	mayWait() bool // src may be silent because it waits for what it has not been given
+}
 
 // errBodyTooLarge is the srcErr of a body beyond the limit.
 var errBodyTooLarge = errors.New("the body is larger than client.max_body_size")
@@ -117,8 +120,7 @@ func (r *relay) runUntilClose() bool {
 		if !r.flush() {
 			return false
 		}
-		r.src.LimitRead(r.readWait)
-		switch err := r.src.Fill(gather); err {
+		switch err := r.await(); err {
 		case nil:
 		case io.EOF:
 			r.out = append(r.out, "0\r\n\r\n"...)
@@ -186,8 +188,14 @@ func (r *relay) runTrailers() bool {
 	if !r.flush() {
 		return false
 	}
-	r.src.LimitRead(r.readWait)
-	end, err := readHead(r.src, r.maxTrailers)
+	var end int
+	var err error
+	for {
+		r.src.LimitRead(r.readWait)
+		if end, err = readHead(r.src, r.maxTrailers); !r.forgives(err) {
+			break
+		}
+	}
 	if err != nil {
 		r.srcErr = err
 		return false
@@ -263,14 +271,28 @@ func (r *relay) fill() bool {
 			return false
 		}
 	}
-	if err == socket.ErrNotReady {
-		r.src.LimitRead(r.readWait)
-		err = r.src.Fill(gather)
+	if err == socket.ErrNotReady || err == socket.ErrTimeout { // the limit was that of an earlier read
+		err = r.await()
 	}
 	if r.srcErr = err; err == io.EOF {
 		r.srcErr = io.ErrUnexpectedEOF
 	}
 	return err == nil
+}
+
+// await reads more, for which src has its time.
+func (r *relay) await() error {
+	for {
+		r.src.LimitRead(r.readWait)
+		if err := r.src.Fill(gather); !r.forgives(err) {
+			return err
+		}
+	}
+}
+
+// forgives says whether a read that has failed is to be tried again: src was silent for too long, but not by its own fault.
+func (r *relay) forgives(err error) bool {
+	return err == socket.ErrTimeout && r.reader != nil && r.reader.mayWait()
 }
 
 func (r *relay) take(n int) {
@@ -280,13 +302,20 @@ func (r *relay) take(n int) {
 
 // move has the kernel move n bytes of data, after what is in out; all until src ends when n is negative.
 func (r *relay) move(n int64, taken func()) bool {
-	first := int64(len(r.out))
-	given, srcErr, dstErr := socket.Move(r.dst, r.src, r.out, n, r.readWait, r.writeWait, taken)
-	r.out = r.out[:0]
-	moved := max(given-first, 0)
-	r.read += moved
-	r.data += moved
-	r.sent += given
-	r.srcErr, r.dstErr = srcErr, dstErr
-	return srcErr == nil && dstErr == nil
+	for {
+		first := int64(len(r.out))
+		given, srcErr, dstErr := socket.Move(r.dst, r.src, r.out, n, r.readWait, r.writeWait, taken)
+		r.out = r.out[:0]
+		moved := max(given-first, 0)
+		r.read += moved
+		r.data += moved
+		r.sent += given
+		r.srcErr, r.dstErr = srcErr, dstErr
+		if !r.forgives(srcErr) {
+			return srcErr == nil && dstErr == nil
+		}
+		if n >= 0 {
+			n -= moved
+		}
+	}
 }

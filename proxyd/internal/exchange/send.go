@@ -4,9 +4,10 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strconv"
+	"sync/atomic"
 	"time"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/httpcache"
 	"section.internal/proxyd/internal/http1"
 	"section.internal/proxyd/internal/socket"
@@ -16,15 +17,10 @@ import (
 // send hands the request to next-hop: the head and as much of the body as is there in one write. A body of which more is to
 // come is moved by an upload of its own, so that next-hop may answer before it has ended.
 func (x *exchange) send(fresh bool) *failure {
-	up, err := x.engine.NextHop.Get(fresh)
-	if err != nil {
-		var e *upstream.Error
-		if errors.As(err, &e) {
-			return &failure{reason: e.Reason, err: e}
-		}
-		return &failure{reason: httpcache.NextHopUnreachable, err: err}
+	if f := x.connect(fresh); f != nil {
+		return f
 	}
-	x.up = up
+	up := x.up
 	x.appendRequest()
 	x.sentAfter = time.Since(x.start)
 	limits := &x.config.NextHop
@@ -72,18 +68,23 @@ func (x *exchange) appendRequest() {
 	} else {
 		out = http1.AppendRequestLine(x.out[:0], r.Method, r.Path)
 	}
-	hasHost := false
+	if !r.HasHost { // ours comes first (RFC 9110 section 7.2), the client's where it stood
+		host := r.Host
+		if host == nil {
+			host = []byte(x.engine.Name)
+		}
+		out = http1.AppendField(out, []byte("Host"), host)
+	}
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch f.Kind {
 		case http1.Host:
-			hasHost = true
 			out = http1.AppendField(out, f.Name, r.Host)
 			continue
 		case http1.MaxForwards:
 			if r.MaxForwards > 0 {
 				out = append(append(out, f.Name...), ": "...)
-				out = append(strconv.AppendInt(out, r.MaxForwards-1, 10), "\r\n"...)
+				out = append(ascii.AppendNumber(out, r.MaxForwards-1), "\r\n"...)
 				continue
 			}
 		case http1.Expect:
@@ -101,13 +102,6 @@ func (x *exchange) appendRequest() {
 		}
 	}
 	out = x.toNextHop.appendTo(out)
-	if !hasHost {
-		host := r.Host
-		if host == nil {
-			host = []byte(x.engine.Name)
-		}
-		out = http1.AppendField(out, []byte("Host"), host)
-	}
 	if r.Body == http1.Chunked {
 		out = append(out, "Transfer-Encoding: chunked\r\n"...)
 	}
@@ -125,10 +119,8 @@ func (x *exchange) appendRequest() {
 // appendVia appends the Via field (RFC 9110 section 7.6.3) for a message received in HTTP/1.minor, after those of the hops
 // before us.
 func appendVia(dst []byte, minor int) []byte {
-	if minor == 0 {
-		return append(dst, "Via: 1.0 proxyd\r\n"...)
-	}
-	return append(dst, "Via: 1.1 proxyd\r\n"...)
+	dst = append(append(dst, "Via: 1."...), '0'+byte(minor))
+	return append(dst, " "+pseudonym+"\r\n"...)
 }
 
 // upload moves a request's body to next-hop. While it runs in its own goroutine, it alone reads from the client and writes to
@@ -137,6 +129,7 @@ type upload struct {
 	relay    relay
 	up       *upstream.Conn
 	header   time.Duration // next_hop.header_timeout, which begins when the request has ended
+	answered atomic.Bool   // the head of next-hop's final response has come
 	complete bool          // the whole body was sent; good once done is closed
 	done     chan struct{} // nil when it never had a goroutine
 }
@@ -163,6 +156,9 @@ func (u *upload) start(head []byte) {
 		u.run()
 		if u.relay.srcErr == nil {
 			u.up.LimitRead(u.header) // even where next-hop takes no more of the body, it may answer
+			if u.answered.Load() {   // or does already: looked at behind the first limit, so that it cannot come between
+				u.up.LimitRead(u.relay.writeWait) // which is next-hop's for either body
+			}
 		}
 		close(u.done)
 		if u.relay.srcErr != nil {

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -115,7 +116,7 @@ func TestContinue_IsNotExpectedOfAnHTTP10Client(t *testing.T) {
 	c := p.client()
 	c.say("PUT /x HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nhi")
 	nextHop := p.accept()
-	nextHop.hear("PUT /x HTTP/1.1\r\nContent-Length: 2\r\nHost: next-hop\r\nVia: 1.0 proxyd\r\n\r\nhi")
+	nextHop.hear("PUT /x HTTP/1.1\r\nHost: next-hop\r\nContent-Length: 2\r\nVia: 1.0 proxyd\r\n\r\nhi")
 	nextHop.say("HTTP/1.1 100 Continue\r\n\r\n" + okay)
 	c.hear("HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\nConnection: close\r\nVia: 1.1 proxyd\r\n\r\nhi")
 }
@@ -273,6 +274,34 @@ func TestUpload_HeaderTimeoutBeginsWhenTheBodyHasEnded(t *testing.T) {
 	p.wantReason(httpcache.NextHopTimeout, 504)
 }
 
+// next-hop answers as the body comes, and waits for it for longer than it may be silent itself.
+func TestUpload_NextHopThatWaitsForTheBodyWithinItsAnswerIsNotTooSlow(t *testing.T) {
+	f := func(framing, before string, size int, after string) {
+		t.Helper()
+		p := start(t, func(c *config.Config) { c.NextHop.BodyTimeout = short })
+		c, nextHop := p.reused()
+		c.say(sized(4*size) + "\r\n")
+		nextHop.head()
+		nextHop.say("HTTP/1.1 200 OK\r\n" + framing + "\r\n\r\n")
+		c.head()
+		part := strings.Repeat("x", size)
+		for n := range 4 {
+			tick := time.NewTimer(short + 3*socket.Tick)
+			<-tick.C
+			c.say(part)
+			nextHop.hear(part)
+			if n < 3 {
+				nextHop.say(before + part + after)
+				c.hear(before + part + after)
+			}
+		}
+		c.ended() // the body has come whole: now it is next-hop that is silent
+		p.wantReason(httpcache.NextHopBodyTimeout, 200)
+	}
+	f("Content-Length: 40960", "", 10<<10, "") // moved by the kernel
+	f("Transfer-Encoding: chunked", "64\r\n", 100, "\r\n")
+}
+
 func TestUpload_ClientThatGoesAwayWithinItIsBlamedForTheResponseThatEnds(t *testing.T) {
 	p := start(t, nil)
 	c := p.client()
@@ -296,7 +325,8 @@ type deaf struct {
 	given  int
 }
 
-func (d *deaf) Get(bool) (*upstream.Conn, error) {
+func (d *deaf) Idle() *upstream.Conn { return nil }
+func (d *deaf) Get(context.Context, bool) (*upstream.Conn, error) {
 	conn, err := d.poller.Dial(d.t.Context(), d.addr)
 	if err != nil {
 		return nil, err
@@ -319,7 +349,7 @@ func TestUpload_ThatNextHopDoesNotTakeIsNotReadAsARequest(t *testing.T) {
 	d := &deaf{t: t, poller: poller, addr: nextHop.Addr().(*net.TCPAddr).AddrPort()}
 	c := settings(func(c *config.Config) { c.NextHop.HeaderTimeout = short })
 	log := &proxy{records: make(chan record, 10)}
-	rules := policy.Compile(c)
+	rules := exchange.Compile(c)
 	e := &exchange.Engine{
 		NextHop: d, Log: log, InForce: func() (*config.Config, *policy.Policy) { return c, rules }, Draining: func() bool { return false },
 	}
@@ -349,7 +379,7 @@ func TestUpload_ThatNextHopDoesNotTakeIsNotReadAsARequest(t *testing.T) {
 			t.Fatalf("%v with %d of %d bytes", err, len(conn.Buffered()), len(head+body))
 		}
 	}
-	verdict := e.Exchange(conn, 1)
+	verdict := e.Exchange(&exchange.Client{Conn: conn})
 	if left := conn.Buffered(); verdict == exchange.Keep && len(left) > 0 {
 		t.Errorf("%d bytes of the body wait to be read as a request: %.40q", len(left), left)
 	}

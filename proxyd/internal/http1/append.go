@@ -1,6 +1,10 @@
 package http1
 
-import "strconv"
+import (
+	"strconv"
+
+	"section.internal/contract/ascii"
+)
 
 // AppendRequestLine appends a request line for HTTP/1.1.
 func AppendRequestLine(dst, method, target []byte) []byte {
@@ -13,7 +17,7 @@ func AppendRequestLine(dst, method, target []byte) []byte {
 // AppendStatusLine appends a status line for HTTP/1.1.
 func AppendStatusLine(dst []byte, status int, phrase []byte) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = ascii.AppendNumber(dst, int64(status))
 	dst = append(dst, ' ')
 	dst = append(dst, phrase...)
 	return append(dst, "\r\n"...)

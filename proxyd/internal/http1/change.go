@@ -1,11 +1,14 @@
 package http1
 
+import (
+	"unsafe"
+
+	"section.internal/contract/percent"
+)
+
 // KindOf returns the kind of a field by its name, in any case.
 func KindOf(name string) Kind {
-	if len(name) >= len(kindsByLength) {
-		return Other
-	}
-	return kindOf([]byte(name)) // which stays on the stack
+	return kindOf(unsafe.Slice(unsafe.StringData(name), len(name))) // which only reads it
 }
 
 // InRequests and InResponses say whether somebody who rewrites a header section may touch fields of this kind there. What frames a
@@ -45,12 +48,11 @@ func AppendNewRequestLine(dst, method, target []byte) []byte {
 	if len(target) == 0 || target[0] != '/' {
 		dst = append(dst, '/')
 	}
-	const hex = "0123456789ABCDEF"
 	for _, c := range target {
 		if classes[c]&targetByte != 0 {
 			dst = append(dst, c)
 		} else {
-			dst = append(dst, '%', hex[c>>4], hex[c&15])
+			dst = percent.Append(dst, c)
 		}
 	}
 	return append(dst, " HTTP/1.1\r\n"...)

@@ -1,6 +1,10 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+
+	"section.internal/contract/ascii"
+)
 
 // maxExtension bounds the line of one chunk's size and extensions: nobody reads them, and an endless one would hold the connection.
 const maxExtension = 1 << 10
@@ -55,7 +59,7 @@ func (c *Chunks) Advance(b []byte) (n int, err error) {
 	}
 	if rest := line[digits : end-1]; len(rest) > 0 {
 		// White space may stand before an extension, but not in its place.
-		extension := trim(rest)
+		extension := ascii.TrimSpace(rest)
 		if len(extension) == 0 || extension[0] != ';' {
 			return 0, errChunkSize
 		}
@@ -76,7 +80,7 @@ func (c *Chunks) Took(n int64) { c.Left -= n }
 // chunkSize reads the hexadecimal digits at the start of line.
 func chunkSize(line []byte) (size int64, digits int, err error) {
 	for digits < len(line) {
-		c := lower(line[digits])
+		c := ascii.Lower(line[digits])
 		switch {
 		case isDigit(c):
 			c -= '0'

@@ -202,7 +202,7 @@ func agreeOnRequest(in []byte, r *Request) error {
 		return fmt.Errorf("method %q", other.Method)
 	case other.RequestURI != string(r.Target):
 		return fmt.Errorf("target %q", other.RequestURI)
-	case other.ProtoMajor != 1 || min(other.ProtoMinor, 1) != r.Minor:
+	case other.ProtoMajor != 1 || other.ProtoMinor != r.Minor:
 		return fmt.Errorf("version %d.%d", other.ProtoMajor, other.ProtoMinor)
 	case other.Host != string(r.Host) && !bytes.Contains(r.Host, []byte("%")): // it decodes the host of an absolute target
 		return fmt.Errorf("host %q", other.Host)

@@ -144,7 +144,7 @@ func agreeOnResponse(in []byte, headRequest bool, r *Response) error {
 	switch {
 	case status != strconv.Itoa(r.Status) || other.StatusCode != r.Status || phrase != string(r.Phrase):
 		return fmt.Errorf("status %d %q", other.StatusCode, other.Status)
-	case other.ProtoMajor != 1 || min(other.ProtoMinor, 1) != r.Minor:
+	case other.ProtoMajor != 1 || other.ProtoMinor != r.Minor:
 		return fmt.Errorf("version %d.%d", other.ProtoMajor, other.ProtoMinor)
 	case !framed:
 		return fmt.Errorf("body of %d bytes, coding %q", other.ContentLength, other.TransferEncoding)

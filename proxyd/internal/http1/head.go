@@ -7,9 +7,12 @@ package http1
 
 import (
 	"bytes"
-	"net/netip"
+	"math"
 
+	"section.internal/contract/ascii"
 	"section.internal/contract/httpcache"
+	"section.internal/contract/ipliteral"
+	"section.internal/contract/percent"
 )
 
 // Body is how the end of a message's body is found (RFC 9112 section 6.3).
@@ -64,9 +67,10 @@ type Request struct {
 	Method   []byte
 	Target   []byte // as it came
 	Path     []byte // what next-hop is asked for: Target in origin-form (or "*")
-	Minor    int    // of the version: 0 or 1; later ones count as 1
+	Minor    int    // of the version; what is later than 1 is read as 1
 	Fields   []Field
 	Host     []byte // of the target where it has one, of the Host field otherwise; nil when there is neither (HTTP/1.0)
+	HasHost  bool   // there is a Host field; HTTP/1.0 may do without
 	Absolute bool   // Target is in absolute-form: Host is the target's, whatever the Host field says (RFC 9112 section 3.2.2)
 
 	Body      Body
@@ -74,7 +78,7 @@ type Request struct {
 	KeepAlive bool  // the client lets the connection live on
 	Continue  bool  // Expect: 100-continue
 	Upgrade   bool  // Connection: upgrade with an Upgrade field that may be passed on
-	Trailers  bool  // TE: trailers
+	Trailers  bool  // TE: trailers, from a client that gets them
 
 	MaxForwards int64 // how many hops more an OPTIONS request may take (RFC 9110 section 7.6.2); -1: any number
 }
@@ -117,7 +121,7 @@ func ParseRequest(head []byte, maxFields int, r *Request) error {
 				return err
 			}
 		case Expect:
-			if !equalFold(field.Value, "100-continue") {
+			if !ascii.EqualLower(field.Value, "100-continue") {
 				return errExpect
 			}
 			r.Continue = r.Minor >= 1
@@ -125,7 +129,7 @@ func ParseRequest(head []byte, maxFields int, r *Request) error {
 			if string(r.Method) != "OPTIONS" {
 				continue
 			}
-			n, ok := parseLength(field.Value)
+			n, ok := parseHops(field.Value)
 			if !ok || r.MaxForwards >= 0 {
 				return errMaxForwards
 			}
@@ -135,17 +139,19 @@ func ParseRequest(head []byte, maxFields int, r *Request) error {
 			named, unfit = named || n, unfit || u
 		case TE:
 			for coding := range tokens(field.Value) {
-				r.Trailers = r.Trailers || equalFold(coding, "trailers")
+				r.Trailers = r.Trailers || ascii.EqualLower(coding, "trailers")
 			}
 		}
 	}
-	if hosts == 0 && r.Minor >= 1 {
+	if r.HasHost = hosts > 0; !r.HasHost && r.Minor >= 1 {
 		return errHostMissing
 	}
 	if string(r.Method) == "CONNECT" || string(r.Method) == "TRACE" {
 		return errMethodRefused
 	}
 	r.Upgrade = options.upgrade && named && !unfit && r.Minor >= 1
+	// A TE that Connection does not name has come through somebody who does not know it (RFC 9110 section 7.6.1), and may drop trailers.
+	r.Trailers = r.Trailers && options.te && r.Minor >= 1
 	if f.chunked {
 		r.Body = Chunked
 	} else if f.length > 0 {
@@ -226,13 +232,13 @@ func protocols(value []byte) (named, unfit bool) {
 	for protocol := range tokens(value) {
 		name, version, versioned := bytes.Cut(protocol, []byte{'/'})
 		named = true
-		unfit = unfit || !IsToken(name) || versioned && !IsToken(version) || equalFold(name, "h2c")
+		unfit = unfit || !IsToken(name) || versioned && !IsToken(version) || ascii.EqualLower(name, "h2c")
 	}
 	return named, unfit
 }
 
 func cutPrefixFold(b []byte, prefix string) ([]byte, bool) {
-	if len(b) < len(prefix) || !equalFold(b[:len(prefix)], prefix) {
+	if len(b) < len(prefix) || !ascii.EqualLower(b[:len(prefix)], prefix) {
 		return b, false
 	}
 	return b[len(prefix):], true
@@ -246,7 +252,7 @@ func parseVersion(v []byte) (minor int, err error) {
 	if v[5] != '1' {
 		return 0, errVersion
 	}
-	return min(int(v[7]-'0'), 1), nil
+	return int(v[7] - '0'), nil
 }
 
 // validHost says whether h is a host with an optional port (RFC 3986 section 3.2.2). An empty one is allowed: the target has no
@@ -254,19 +260,13 @@ func parseVersion(v []byte) (minor int, err error) {
 func validHost(h []byte) bool {
 	if len(h) > 0 && h[0] == '[' {
 		end := bytes.IndexByte(h, ']')
-		return end > 0 && isIPv6(h[1:end]) && validPort(h[end+1:])
+		return end > 0 && ipliteral.Is(h[:end+1]) && validPort(h[end+1:])
 	}
 	name, port := h, []byte(nil)
 	if colon := bytes.IndexByte(h, ':'); colon >= 0 {
 		name, port = h[:colon], h[colon:]
 	}
 	return all(name, nameByte) && validEscapes(name) && validPort(port) && (len(name) > 0 || len(port) == 0)
-}
-
-// isIPv6 says whether b is an IPv6 address without a zone. It allocates, but next to nobody asks for a host in this form.
-func isIPv6(b []byte) bool {
-	addr, err := netip.ParseAddr(string(b))
-	return err == nil && addr.Is6() && addr.Zone() == ""
 }
 
 // validPort says whether b is empty or a colon and digits, if any.
@@ -289,9 +289,10 @@ func validEscapes(b []byte) bool {
 		if i < 0 {
 			return true
 		}
-		if b = b[i+1:]; len(b) < 2 || !isHex(b[0]) || !isHex(b[1]) {
+		if b = b[i:]; !percent.Begins(b) {
 			return false
 		}
+		b = b[percent.Size:]
 	}
 }
 
@@ -299,7 +300,7 @@ func validEscapes(b []byte) bool {
 type Response struct {
 	Status    int
 	Phrase    []byte // the reason phrase; may be empty
-	Minor     int
+	Minor     int    // of the version; what is later than 1 is read as 1
 	Fields    []Field
 	Body      Body
 	Length    int64 // of the body, for Body == Length
@@ -387,7 +388,7 @@ func offers(fields []Field, protocol []byte) bool {
 	for i := range fields {
 		if fields[i].Kind == Upgrade {
 			for offered := range tokens(fields[i].Value) {
-				if equalFoldBytes(offered, protocol) {
+				if ascii.EqualFold(offered, protocol) {
 					return true
 				}
 			}
@@ -468,22 +469,22 @@ func (f *framing) add(field *Field, minor int) error {
 		return errCodingOld
 	case f.chunked:
 		return errCodingOrder
-	case equalFold(field.Value, "chunked"):
+	case ascii.EqualLower(field.Value, "chunked"):
 		f.chunked = true
 		return nil
 	}
 	last, codings := []byte(nil), 0
 	for coding := range tokens(field.Value) {
-		if equalFold(last, "chunked") {
+		if ascii.EqualLower(last, "chunked") {
 			return errCodingOrder
 		}
 		last = coding
 		codings++
 	}
 	switch {
-	case equalFold(last, "chunked") && codings == 1:
+	case ascii.EqualLower(last, "chunked") && codings == 1:
 		return errCodingEmpty
-	case equalFold(last, "chunked") || f.response:
+	case ascii.EqualLower(last, "chunked") || f.response:
 		return errCodingUnknown
 	}
 	return errCodingOrder
@@ -505,9 +506,23 @@ func parseLength(b []byte) (n int64, ok bool) {
 	return n, true
 }
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+// parseHops reads digits only. More hops than can be counted are as many as can be (RFC 9110 section 7.6.2).
+func parseHops(b []byte) (n int64, ok bool) {
+	for _, c := range b {
+		if !isDigit(c) {
+			return 0, false
+		}
+		digit := int64(c - '0')
+		if n > (math.MaxInt64-digit)/10 {
+			n = math.MaxInt64 // and so it stays: ten times as much is more again
+			continue
+		}
+		n = 10*n + digit
+	}
+	return n, len(b) > 0
+}
 
-func isHex(c byte) bool { return isDigit(c) || lower(c) >= 'a' && lower(c) <= 'f' }
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // ParseTrailers parses a trailer section that HeadEnd has found complete; head holds the fields of the same message's head.
 // Fields that must not stand in trailers, and those that Connection names, are marked as Hop (RFC 9110 sections 6.5.1 and 7.6.1).

@@ -77,9 +77,10 @@ var requestLines = []refusal{
 }
 
 func TestParseRequest_LaterMinorVersionsCountAsOne(t *testing.T) {
-	for version, minor := range map[string]int{"HTTP/1.0": 0, "HTTP/1.1": 1, "HTTP/1.2": 1, "HTTP/1.9": 1} {
-		if r := parseRequest(t, head("GET / "+version, "Host: a")); r.Minor != minor {
-			t.Errorf("%s: got minor version %d, want %d", version, r.Minor, minor)
+	for version, minor := range map[string]int{"HTTP/1.0": 0, "HTTP/1.1": 1, "HTTP/1.2": 2, "HTTP/1.9": 9} {
+		r := parseRequest(t, head("POST / "+version, "Host: a", "Content-Length: 1", "Expect: 100-continue"))
+		if r.Minor != minor || r.KeepAlive != (minor > 0) || r.Continue != (minor > 0) {
+			t.Errorf("%s: got %+v", version, r)
 		}
 	}
 }
@@ -341,8 +342,17 @@ func TestParseRequest_UpgradeNeedsItsOptionAndIsNeverH2C(t *testing.T) {
 
 func TestParseRequest_TrailersAreWantedOnlyWhenTESaysSo(t *testing.T) {
 	for value, want := range map[string]bool{"trailers": true, "gzip;q=0.5, Trailers": true, "": false, "gzip": false, "trailersx": false} {
-		if r := parseRequest(t, head("GET / HTTP/1.1", "Host: a", "TE: "+value)); r.Trailers != want {
+		if r := parseRequest(t, head("GET / HTTP/1.1", "Host: a", "TE: "+value, "Connection: te")); r.Trailers != want {
 			t.Errorf("TE: %s: trailers are wanted: %v, want %v", value, r.Trailers, want)
+		}
+	}
+	for _, in := range [][]byte{
+		head("GET / HTTP/1.1", "Host: a", "TE: trailers"),
+		head("GET / HTTP/1.1", "Host: a", "TE: trailers", "Connection: keep-alive"),
+		head("GET / HTTP/1.0", "Host: a", "TE: trailers", "Connection: te"),
+	} {
+		if r := parseRequest(t, in); r.Trailers {
+			t.Errorf("%q: trailers are wanted", in)
 		}
 	}
 }
@@ -372,8 +382,14 @@ func TestParseRequest_MaxForwardsIsOneNumberWhereItMatters(t *testing.T) {
 		{head("OPTIONS / HTTP/1.1", "Host: a"), -1},
 		{head("OPTIONS / HTTP/1.1", "Host: a", "MAX-FORWARDS: 0"), 0},
 		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 007"), 7},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9223372036854775800"), math.MaxInt64 - 7},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9223372036854775806"), math.MaxInt64 - 1},
 		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9223372036854775807"), math.MaxInt64},
-		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9223372036854775808"), refused},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9223372036854775808"), math.MaxInt64},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 99999999999999999999999999999999999999990"), math.MaxInt64},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9999999999999999999999999999999999999999x"), refused},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 00000000000000000000000000000000000000003"), 3},
+		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9223372036854775799"), 9223372036854775799},
 		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards:"), refused},
 		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: -1"), refused},
 		{head("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 1, 2"), refused},

@@ -30,7 +30,7 @@ func TestParseResponse_StatusLine(t *testing.T) {
 		{"HTTP/1.0 404 Not  Found ", 0, 404, "Not  Found "},
 		{"HTTP/1.1 204 ", 1, 204, ""},
 		{"HTTP/1.1 204", 1, 204, ""}, // common, and clear
-		{"HTTP/1.2 599  \tx", 1, 599, " \tx"},
+		{"HTTP/1.2 599  \tx", 2, 599, " \tx"},
 		{"HTTP/1.1 100 Continue", 1, 100, "Continue"},
 		{"HTTP/1.1 299 \xe9\u00e9", 1, 299, "\xe9\u00e9"},
 	} {

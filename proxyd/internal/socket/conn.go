@@ -33,14 +33,16 @@ type Conn struct {
 	remote     netip.AddrPort
 	poller     *Poller
 
-	buf  []byte // nil, or the pooled or grown buffer
-	r, w int    // buf[r:w] is read and not consumed
+	buf  []byte    // nil, or the pooled buffer, or a smaller or larger one
+	r, w int       // buf[r:w] is read and not consumed
+	told time.Time // see Told; zero: the last read did not wait
 
 	in, out         waiter
 	hungUp          atomic.Bool // the kernel said that the peer has ended its side, or that the connection is broken: said once only
 	broken          atomic.Bool // the latter
 	watcher         atomic.Pointer[Conn]
 	watchesEnd      atomic.Bool  // and not only whether the connection breaks
+	onEnd           func()       // or nil; under the poller's mu
 	readBy, writeBy atomic.Int64 // until when, on the poller's clock; 0: without limit
 	interrupted     atomic.Bool
 	wasCut          atomic.Bool
@@ -65,30 +67,41 @@ func (c *Conn) LimitWrite(d time.Duration) { c.writeBy.Store(c.poller.after(d)) 
 // resumed. It may be called from any goroutine.
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
-	c.in.notify()
+	c.in.notify(time.Time{})
 }
 
 // Resume ends the effect of Interrupt. No read may be under way.
 func (c *Conn) Resume() { c.interrupted.Store(false) }
 
-// Park leaves c without a goroutine: resume is called once when there is something to read, the read limit has passed, or
-// Interrupt was called. It returns false, and resume is not called, when that is so already. Nobody may read until then.
-func (c *Conn) Park(resume func()) bool { return !c.hungUp.Load() && c.in.park(resume) }
+// ParkAfter is how long a goroutine waits for a client before it parks the connection: a busy client does not pay for the parking,
+// and a crowd of connections that come and fall silent does not need a stack for each.
+const ParkAfter = 100 * time.Millisecond
 
-// notify passes on what epoll says.
-func (c *Conn) notify(events uint32) {
+// Park leaves c without a goroutine: resume is called once, in one of its own, when there is something to read, the read limit has
+// passed, or Interrupt was called. It returns false, and resume is not called, when there may be something to read already. Nobody
+// may read until then. What is buffered moves into a buffer of about its size.
+func (c *Conn) Park(resume func()) bool {
+	if c.readable() {
+		return false
+	}
+	c.shrink()
+	return c.in.park(resume)
+}
+
+// notify passes on what epoll has told at that time. The poller's mu is held.
+func (c *Conn) notify(events uint32, told time.Time) {
 	if events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 		if events&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 			c.broken.Store(true)
 		}
 		c.hungUp.Store(true)
-		c.tellWatcher()
+		c.tellEnd()
 	}
 	if events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
-		c.in.notify()
+		c.in.notify(told)
 	}
 	if events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
-		c.out.notify()
+		c.out.notify(told)
 	}
 }
 
@@ -114,7 +127,7 @@ func (c *Conn) Fill(max int) error { return c.fill(max, math.MaxInt, true) }
 // is read before is copied for nothing.
 func (c *Conn) FillSome(max, some int) error { return c.fill(max, some, true) }
 
-// FillReady does what Fill does, but where that would have to wait the error is ErrNotReady.
+// FillReady does what Fill does, but where that would have to wait, and might, the error is ErrNotReady.
 func (c *Conn) FillReady(max int) error { return c.fill(max, math.MaxInt, false) }
 
 // ErrNotReady says that nothing has come.
@@ -130,10 +143,7 @@ func (c *Conn) fill(max, some int, wait bool) error {
 		}
 	}
 	for {
-		if !wait && !c.readable() {
-			return ErrNotReady
-		}
-		if err := c.awaitReadable(); err != nil {
+		if err := c.awaitReadable(wait); err != nil {
 			return err
 		}
 		fresh := c.buf == nil
@@ -160,22 +170,40 @@ func (c *Conn) fill(max, some int, wait bool) error {
 	}
 }
 
-// makeRoom moves the buffered bytes to the front, into a larger buffer where they fill the present one.
+// makeRoom moves the buffered bytes to the front, into a larger buffer where they fill the present one. One that parking has made
+// small gives way to one of the usual size: what comes now may be much.
 func (c *Conn) makeRoom(max int) {
-	if c.r > 0 {
+	switch {
+	case len(c.buf) < bufferSize:
+		c.moveTo(takeBuffer())
+	case c.r > 0:
 		c.w = copy(c.buf, c.buf[c.r:c.w])
 		c.r = 0
-		return
+	default:
+		c.moveTo(make([]byte, min(2*len(c.buf), max)))
 	}
-	larger := make([]byte, min(2*len(c.buf), max))
-	c.w = copy(larger, c.buf[:c.w])
+}
+
+// smallest is the size of the smallest buffer that holds bytes while their connection is parked.
+const smallest = 128
+
+// shrink moves the buffered bytes into a buffer for them and as many more, if that is much smaller than the present one.
+func (c *Conn) shrink() {
+	if size := max(smallest, 2*(c.w-c.r)); size <= len(c.buf)/2 {
+		c.moveTo(make([]byte, size))
+	}
+}
+
+// moveTo moves the buffered bytes into another buffer.
+func (c *Conn) moveTo(buf []byte) {
+	n := copy(buf, c.buf[c.r:c.w])
 	putBuffer(c.buf)
-	c.buf = larger
+	c.buf, c.r, c.w = buf, 0, n
 }
 
 // awaitReadable waits until a read may find something. A wake-up that brought nothing leads here again: whether the wait has
-// been ended by somebody is asked before each.
-func (c *Conn) awaitReadable() error {
+// been ended by somebody is asked before each. Without wait the error is ErrNotReady where it would wait.
+func (c *Conn) awaitReadable(wait bool) error {
 	// The kernel tells of the end only once, maybe together with bytes that came before it: from then on each read is tried.
 	for !c.readable() {
 		switch {
@@ -183,11 +211,22 @@ func (c *Conn) awaitReadable() error {
 			return ErrInterrupted
 		case c.poller.passed(c.readBy.Load()):
 			return ErrTimeout
+		case !wait:
+			return ErrNotReady
 		}
 		c.in.wait()
 	}
 	c.in.clear()
+	c.told, c.in.told = c.in.told, time.Time{}
 	return nil
+}
+
+// Told returns when the kernel told of what the last Fill has read, and the present time where Fill did not have to wait for it.
+func (c *Conn) Told() time.Time {
+	if c.told.IsZero() {
+		return time.Now()
+	}
+	return c.told
 }
 
 // readable says whether there may be something to read.
@@ -210,7 +249,6 @@ func (c *Conn) Write(p []byte) (written int, err error) { return c.write(p, 0) }
 
 func (c *Conn) write(p []byte, flags int) (written int, err error) {
 	for {
-		c.out.clear()
 		n, err := transmit(c.fd, p[written:], flags)
 		written += max(n, 0)
 		switch {
@@ -235,7 +273,6 @@ func (c *Conn) WriteBoth(a, b []byte) (int, error) {
 	case len(b) == 0:
 		return c.Write(a)
 	}
-	c.out.clear()
 	n, err := transmitBoth(c.fd, a, b)
 	switch {
 	case n == len(a)+len(b):
@@ -256,9 +293,13 @@ func (c *Conn) WriteBoth(a, b []byte) (int, error) {
 	return written, nil
 }
 
-// awaitWritable waits until a write that the kernel refused may go on.
+// awaitWritable waits until a write that the kernel refused may go on. There may have been news before the refusal as well as after
+// it: they are cleared, and the write is to be tried once more before it waits.
 func (c *Conn) awaitWritable() error {
 	switch {
+	case c.out.state.Load() == ready:
+		c.out.clear()
+		return nil
 	case c.wasCut.Load():
 		return ErrCut
 	case c.poller.passed(c.writeBy.Load()):
@@ -323,8 +364,8 @@ func (c *Conn) Cut() {
 	}
 	c.closing.Unlock()
 	c.hungUp.Store(true)
-	c.in.notify()
-	c.out.notify()
+	c.in.notify(time.Time{})
+	c.out.notify(time.Time{})
 }
 
 // Close ends the connection and gives its buffer back; no read or write may be under way. Closing twice does nothing.

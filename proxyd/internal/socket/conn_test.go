@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -112,7 +113,8 @@ func TestInterrupt_IsNeitherLostNorLeftBehindBesideTheSweep(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				c.in.notify() // as a sweep does that saw the limit before it was moved
+				c.in.notify(time.Time{}) // as a sweep does that saw the limit before it was moved
+				runtime.Gosched()
 			}
 		}
 	})
@@ -205,6 +207,25 @@ func TestFillReady_DoesNotWait(t *testing.T) {
 	watchtest.Eventually(t, "the end is told", func() bool { return c.FillReady(bufferSize) == io.EOF })
 }
 
+func TestFillReady_SaysWhyAWaitWouldHaveEnded(t *testing.T) {
+	s := stoppedPoller(t)
+	c, peer := pair(t, s)
+	c.LimitRead(time.Second)
+	if err := c.FillReady(1); err != ErrNotReady {
+		t.Errorf("before the limit: %v; want ErrNotReady", err)
+	}
+	advance(s, time.Minute)
+	if err := c.FillReady(1); err != ErrTimeout {
+		t.Errorf("behind the limit: %v; want ErrTimeout", err)
+	}
+	c.Interrupt()
+	if err := c.FillReady(1); err != ErrInterrupted {
+		t.Errorf("interrupted: %v; want ErrInterrupted", err)
+	}
+	send(t, peer, "x")
+	watchtest.Eventually(t, "what has come is read all the same", func() bool { return c.FillReady(1) == nil })
+}
+
 func TestWriteBoth_SendsBothInOrderWhateverTheirSize(t *testing.T) {
 	c, peer := pair(t, newPoller(t))
 	large := strings.Repeat("0123456789", 200<<10) // more than the kernel takes at once
@@ -235,7 +256,7 @@ func TestWriteBoth_SurvivesASweepThatCameTooEarly(t *testing.T) {
 	})
 	rest := "head" + large + large
 	for len(rest) > 0 {
-		c.out.notify()
+		c.out.notify(time.Time{})
 		n := min(len(rest), 100<<10)
 		expect(t, peer, rest[:n])
 		rest = rest[n:]

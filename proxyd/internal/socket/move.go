@@ -149,10 +149,7 @@ func (p *pipe) close() {
 // ErrNotReady.
 func (p *pipe) fill(src *Conn, want int64, wait bool) error {
 	for {
-		if !wait && !src.readable() {
-			return ErrNotReady
-		}
-		if err := src.awaitReadable(); err != nil {
+		if err := src.awaitReadable(wait); err != nil {
 			return err
 		}
 		n, err := splice(src.fd, p.w, int(min(want, pipeSize)))
@@ -174,7 +171,6 @@ func (p *pipe) fill(src *Conn, want int64, wait bool) error {
 func (p *pipe) drain(dst *Conn, wait time.Duration) error {
 	dst.LimitWrite(wait)
 	for p.held > 0 {
-		dst.out.clear()
 		n, err := splice(p.r, dst.fd, p.held)
 		switch {
 		case n > 0:

@@ -355,7 +355,7 @@ func TestMove_LimitsEachWaitForDst(t *testing.T) {
 		if r.srcErr != nil || r.dstErr != ErrTimeout {
 			t.Errorf("%+v", r)
 		}
-		src.Cut()
+		from.Close()
 		feeding.Wait()
 	})
 }

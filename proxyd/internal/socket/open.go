@@ -37,7 +37,7 @@ func NewListener(l *net.TCPListener, poller *Poller) (*Listener, error) {
 // Accept waits for a connection. The error is ErrTimeout after the time given to Limit, ErrCut after Cut, or what the kernel says.
 func (l *Listener) Accept() (*Conn, error) {
 	for {
-		if err := l.conn.awaitReadable(); err != nil {
+		if err := l.conn.awaitReadable(true); err != nil {
 			return nil, err
 		}
 		fd, peer, err := syscall.Accept4(l.conn.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
@@ -93,7 +93,6 @@ func (p *Poller) Dial(ctx context.Context, addr netip.AddrPort) (*Conn, error) {
 
 func (c *Conn) awaitConnected() error {
 	for {
-		c.out.clear()
 		code, err := syscall.GetsockoptInt(c.fd, syscall.SOL_SOCKET, syscall.SO_ERROR)
 		if err == nil && code != 0 {
 			err = syscall.Errno(code)

@@ -76,13 +76,25 @@ func (p *Poller) Close() {
 
 // run passes on what epoll says. After each batch it lets those that it woke go first: by then there may be more to pass on at
 // once. It waits in the kernel itself: through Go's poller each wake-up would cost two calls (docs/performance.md).
+//
+// While it waits there, on a proxy with one processor nobody else runs until Go's monitoring thread has noticed, which takes up to
+// 20 ms. So all others must have nothing left to do. One Gosched does not see to that: every 61st time, the scheduler prefers who
+// has yielded to those who were woken.
 func (p *Poller) run() {
+	const turns, most = 60, 1 << 10
 	events := make([]syscall.EpollEvent, 256)
+	woken := 0 // since the last wait, as far as they may not have run yet
 	for {
 		n := epollReady(p.epoll, events)
 		if n == 0 {
+			for range 1 + min(woken, most)/turns {
+				runtime.Gosched()
+			}
+			woken = 0
 			n, _ = syscall.EpollWait(p.epoll, events, -1)
 		}
+		woken += max(n, 0)
+		told := time.Now()
 		select {
 		case <-p.stop:
 			return
@@ -93,7 +105,7 @@ func (p *Poller) run() {
 			event := &events[i]
 			// One that was on its way when its descriptor was closed, and perhaps used again, concerns nobody.
 			if c := p.byFD[event.Fd]; c != nil && c.generation == event.Pad {
-				c.notify(event.Events)
+				c.notify(event.Events, told)
 			}
 		}
 		p.mu.Unlock()
@@ -108,7 +120,6 @@ func (p *Poller) watch(fd int, events uint32, generation int32) error {
 // add takes over a non-blocking TCP socket.
 func (p *Poller) add(fd int, remote netip.AddrPort) (*Conn, error) {
 	c := &Conn{fd: fd, remote: remote, poller: p}
-	c.in.wake, c.out.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	c.in.state.Store(ready) // nothing is known yet
 	p.mu.Lock()
 	p.generations++
@@ -141,39 +152,48 @@ const (
 	unready uint32 = iota // nothing has happened since it was last looked at
 	ready                 // something has
 	waiting               // a goroutine waits on wake
-	parked                // nobody waits; resume is to be called
+	parked                // nobody waits; a goroutine is to be started for resume
 )
 
 // waiter is one direction of a connection: whether a call may succeed, and who waits for that. One goroutine uses it at a time;
 // notify may come from any.
 type waiter struct {
 	state  atomic.Uint32
-	wake   chan struct{}
-	resume func() // set while parked
+	wake   chan struct{} // made for the first wait: few connections ever wait to be written to
+	resume func()        // set while parked
+	told   time.Time     // when the kernel told of what has ended the wait; zero: it was something else
 }
 
-// notify says that something has happened: the kernel has news, or a limit has passed.
-func (w *waiter) notify() {
+// notify says that something has happened: the kernel told of news at that time, or, with the zero time, a limit has passed or
+// somebody wants the wait to end.
+func (w *waiter) notify(told time.Time) {
+	if w.state.Load() == ready { // nobody has looked since: epoll tells with each news to read that writing is possible
+		return
+	}
 	switch w.state.Swap(ready) {
 	case waiting:
+		w.told = told
 		w.wake <- struct{}{}
 	case parked:
-		w.resume()
+		w.told = told
+		go w.resume()
 	}
 }
 
 // wait returns when something has happened since the last look; see clear.
 func (w *waiter) wait() {
+	if w.wake == nil {
+		w.wake = make(chan struct{}, 1)
+	}
 	if w.state.CompareAndSwap(unready, waiting) {
 		<-w.wake
 	}
 }
 
-// clear is to be called before each look at what the waiter is about: news that come later are then not lost.
+// clear is to be called before the last look at what the waiter is about ahead of a wait: news that come later are then not lost.
 func (w *waiter) clear() { w.state.Store(unready) }
 
-// park has resume called, in the caller's goroutine or another, when something happens. It returns false, and resume is not
-// called, when something has happened already.
+// park has resume called when something happens. It returns false, and resume is not called, when something has happened already.
 func (w *waiter) park(resume func()) bool {
 	w.resume = resume
 	return w.state.CompareAndSwap(unready, parked)

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"section.internal/proxyd/internal/watchtest"
 )
@@ -48,6 +52,86 @@ func TestPark_RefusesAConnectionThatHasNews(t *testing.T) {
 	}
 	if err := c.Fill(1); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestPark_KeepsWhatIsBufferedInABufferOfItsSize(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
+	quiet(t, c)
+	text := ""
+	for _, step := range []struct {
+		more string
+		most int // the size of the buffer while parked
+	}{
+		{"\r\n\r\nG", smallest},
+		{"E", smallest},
+		{strings.Repeat("x", smallest-10), smallest}, // fits into it
+		{strings.Repeat("y", 100), 2 * (smallest - 6 + 98)},
+		{strings.Repeat("z", 3<<10), 2 * (3<<10 + smallest + 100)},
+		{strings.Repeat("z", 2<<10), bufferSize}, // so many that it is not worth it
+		{strings.Repeat("z", 20<<10), 64 << 10},
+	} {
+		resumed := make(chan struct{})
+		if !c.Park(func() { close(resumed) }) {
+			t.Fatal("a silent connection is not parked")
+		}
+		text += step.more
+		send(t, peer, step.more)
+		within(t, func() struct{} { <-resumed; return struct{}{} })
+		for len(c.Buffered()) < len(text) {
+			if err := within(t, func() error { return c.Fill(64 << 10) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if strings.HasPrefix(text, "\r\n\r\n") {
+			c.Consume(4)
+			text = text[4:]
+		}
+		if string(c.Buffered()) != text {
+			t.Fatalf("%d bytes are buffered, not the %d that were sent", len(c.Buffered()), len(text))
+		}
+		c.shrink()
+		if len(c.buf) > step.most || len(c.buf) < len(text) || string(c.Buffered()) != text {
+			t.Errorf("with %d bytes the buffer has %d; want at most %d, and the same bytes", len(text), len(c.buf), step.most)
+		}
+		for err := error(nil); err != ErrNotReady; err = c.FillReady(64 << 10) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.Consume(len(c.Buffered()))
+	if c.buf != nil {
+		t.Error("the buffer was kept although all is consumed")
+	}
+}
+
+// A buffer that parking has made small must not make a read of each few bytes of what comes then.
+func TestPark_WhatComesThenTakesNoMoreThanOneReadMore(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
+	send(t, peer, "x")
+	if err := c.Fill(1); err != nil {
+		t.Fatal(err)
+	}
+	c.in.clear()
+	resumed := make(chan struct{})
+	if !c.Park(func() { close(resumed) }) {
+		t.Fatal("a silent connection is not parked")
+	}
+	const n = 10 << 10
+	send(t, peer, strings.Repeat("x", n))
+	within(t, func() struct{} { <-resumed; return struct{}{} })
+	watchtest.Eventually(t, "all has come", func() bool {
+		unread, err := unix.IoctlGetInt(c.fd, unix.TIOCINQ)
+		return err == nil && unread == n
+	})
+	for range 2 {
+		if err := c.Fill(bufferSize); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(c.Buffered()); got != 1+n {
+		t.Errorf("two reads gave %d bytes of %d", got-1, n)
 	}
 }
 
@@ -171,5 +255,56 @@ func TestListener_AcceptsAllUntilItsLimit(t *testing.T) {
 	listener.Limit(time.Nanosecond)
 	if _, err := listener.Accept(); err != ErrTimeout {
 		t.Errorf("Accept: %v; want ErrTimeout", err)
+	}
+}
+
+// A time that was told of an earlier read must not be taken for that of a later one.
+func TestTold_IsWhenTheKernelToldOrWhenNobodyHadToWait(t *testing.T) {
+	c, peer := pair(t, newPoller(t))
+	c.in.clear() // of a new connection nothing is known
+	fill := func() {
+		t.Helper()
+		if err := within(t, func() error { return c.Fill(1) }); err != nil {
+			t.Fatal(err)
+		}
+		c.Consume(1)
+	}
+	for range 20 {
+		resumed := make(chan time.Time, 1)
+		if !c.Park(func() { resumed <- time.Now() }) {
+			t.Fatal("not parked")
+		}
+		sent := time.Now()
+		send(t, peer, "x")
+		read := <-resumed
+		fill()
+		if told := c.Told(); told.Before(sent) || told.After(read) {
+			t.Errorf("parked: sent at %v, resumed at %v, told at %v", sent, read, told)
+		}
+
+		for send(t, peer, "y"); !c.readable(); {
+			runtime.Gosched()
+		}
+		before := time.Now()
+		fill()
+		if told := c.Told(); told.Before(before) {
+			t.Errorf("there before the read at %v: told at %v", before, told)
+		}
+
+		written := make(chan struct{})
+		go func() {
+			for c.in.state.Load() != waiting {
+				runtime.Gosched()
+			}
+			sent = time.Now()
+			peer.Write([]byte("z"))
+			close(written)
+		}()
+		fill()
+		read = time.Now()
+		<-written
+		if told := c.Told(); told.Before(sent) || told.After(read) {
+			t.Errorf("waited for: sent at %v, read at %v, told at %v", sent, read, told)
+		}
 	}
 }

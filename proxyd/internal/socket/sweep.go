@@ -85,10 +85,10 @@ func (p *Poller) sweepOnce() {
 	for i := range p.shards {
 		p.shards[i].each(func(c *Conn) {
 			if p.passed(c.readBy.Load()) {
-				c.in.notify()
+				c.in.notify(time.Time{})
 			}
 			if p.passed(c.writeBy.Load()) {
-				c.out.notify()
+				c.out.notify(time.Time{})
 			}
 		})
 	}

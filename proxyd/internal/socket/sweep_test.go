@@ -70,7 +70,7 @@ func TestSweep_LimitThatWasMovedDoesNotFire(t *testing.T) {
 	for range 10 { // ten times as long as the first limit allowed
 		c.LimitRead(time.Second)
 		advance(s, time.Second)
-		c.in.notify() // as a sweep does that saw the limit before it was moved
+		c.in.notify(time.Time{}) // as a sweep does that saw the limit before it was moved
 	}
 	select {
 	case err := <-read:

@@ -22,8 +22,39 @@ func (c *Conn) Unwatch(other *Conn) {
 	other.Resume()
 }
 
+// OnEnd has told called when c breaks or its peer ends its side, at once where that is so already, and again when the one follows the
+// other. told must not wait for anything; it is never called twice at the same time, nor after stop has returned. For who waits for
+// something else than a read of another Conn; one at a time may do so on behalf of c.
+func (c *Conn) OnEnd(told func()) (stop func()) {
+	c.poller.mu.Lock()
+	defer c.poller.mu.Unlock()
+	knowsEnd, knowsBreak := false, false
+	c.onEnd = func() { // the kernel repeats the end with everything else that it says from then on
+		if broken := c.broken.Load(); !knowsEnd || broken != knowsBreak {
+			knowsEnd, knowsBreak = true, broken
+			told()
+		}
+	}
+	if c.hungUp.Load() { // said before, and perhaps for the last time
+		c.onEnd()
+	}
+	return func() {
+		c.poller.mu.Lock()
+		defer c.poller.mu.Unlock()
+		c.onEnd = nil
+	}
+}
+
 // Broken says whether the kernel has said that nothing can be written to the peer any more.
 func (c *Conn) Broken() bool { return c.broken.Load() }
+
+// tellEnd passes the news on. The poller's mu is held.
+func (c *Conn) tellEnd() {
+	c.tellWatcher()
+	if c.onEnd != nil {
+		c.onEnd()
+	}
+}
 
 func (c *Conn) tellWatcher() {
 	if other := c.watcher.Load(); other != nil && (c.watchesEnd.Load() || c.broken.Load()) {

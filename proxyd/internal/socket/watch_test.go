@@ -2,7 +2,10 @@ package socket
 
 import (
 	"net"
+	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"section.internal/proxyd/internal/watchtest"
 )
@@ -79,6 +82,77 @@ func TestUnwatch_LeavesNoInterruptionBehind(t *testing.T) {
 		if other.interrupted.Load() {
 			t.Fatal("an interruption was left behind")
 		}
+		c.Close()
+	}
+}
+
+func TestOnEnd_TellsThatThePeerHasEnded(t *testing.T) {
+	for how, leave := range leave {
+		for _, before := range []bool{true, false} {
+			s := newPoller(t)
+			c, peer := pair(t, s)
+			if before {
+				leave(peer)
+				watchtest.Eventually(t, "the end is known", c.hungUp.Load)
+			}
+			told := make(chan bool, 10)
+			stop := c.OnEnd(func() { told <- c.Broken() })
+			if !before {
+				leave(peer)
+			}
+			if broken := within(t, func() bool { return <-told }); broken != (how == "resets") {
+				t.Errorf("%s, before the call %v: told that it is broken: %v", how, before, broken)
+			}
+			stop()
+		}
+	}
+}
+
+func TestOnEnd_TellsAgainWhenTheConnectionBreaksAfterTheEnd(t *testing.T) {
+	s := newPoller(t)
+	c, peer := pair(t, s)
+	told := make(chan bool, 10)
+	defer c.OnEnd(func() { told <- c.Broken() })()
+	leave["closes its side"](peer)
+	if within(t, func() bool { return <-told }) {
+		t.Error("an end is taken for a break")
+	}
+	leave["resets"](peer)
+	if !within(t, func() bool { return <-told }) {
+		t.Error("a break is taken for an end")
+	}
+}
+
+func TestOnEnd_TellsTheSameOnlyOnce(t *testing.T) {
+	s := newPoller(t)
+	c, _ := pair(t, s)
+	var told []bool
+	defer c.OnEnd(func() { told = append(told, c.Broken()) })()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, events := range []uint32{syscall.EPOLLRDHUP, syscall.EPOLLRDHUP | syscall.EPOLLOUT, syscall.EPOLLRDHUP | syscall.EPOLLHUP, syscall.EPOLLHUP} {
+		c.notify(events, time.Now())
+	}
+	if want := []bool{false, true}; !slices.Equal(told, want) {
+		t.Errorf("told that it is broken: %v, want %v", told, want)
+	}
+}
+
+// The end may come at any moment of a stop: from then on what told works with may be somebody else's.
+func TestOnEnd_TellsNothingAfterStop(t *testing.T) {
+	s := newPoller(t)
+	for range 300 {
+		c, peer := pair(t, s)
+		stopped := false
+		stop := c.OnEnd(func() {
+			if stopped {
+				t.Error("told after stop")
+			}
+		})
+		go leave["resets"](peer)
+		stop()
+		stopped = true
+		watchtest.Eventually(t, "the end is known", c.hungUp.Load)
 		c.Close()
 	}
 }

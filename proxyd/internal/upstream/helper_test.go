@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,12 +55,11 @@ func newOrigin(t testing.TB, addrs ...string) *origin {
 			c.Close()
 		}
 	})
-	for _, addr := range addrs {
-		l, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParseAddr(addr), o.port).String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		listeners = append(listeners, l)
+	listeners = listenAtOnePort(t, 0, addrs...)
+	for listeners == nil { // somebody had the first one's port at another address
+		listeners = listenAtOnePort(t, 0, addrs...)
+	}
+	for _, l := range listeners {
 		at := l.Addr().(*net.TCPAddr).AddrPort()
 		o.port, o.addrs = at.Port(), append(o.addrs, at.Addr())
 		accepting.Go(func() {
@@ -73,6 +73,26 @@ func newOrigin(t testing.TB, addrs ...string) *origin {
 		})
 	}
 	return o
+}
+
+// listenAtOnePort listens on addresses at one port; nil where somebody else has it. Port 0 is one that the first address has free.
+func listenAtOnePort(t testing.TB, port uint16, addrs ...string) (listeners []net.Listener) {
+	t.Helper()
+	for _, addr := range addrs {
+		l, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParseAddr(addr), port).String())
+		if errors.Is(err, syscall.EADDRINUSE) {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners = append(listeners, l)
+		port = l.Addr().(*net.TCPAddr).AddrPort().Port()
+	}
+	return listeners
 }
 
 func (o *origin) name() string { return net.JoinHostPort("next-hop.test", strconv.Itoa(int(o.port))) }
@@ -151,9 +171,19 @@ func newPoolAt(t testing.TB, name string, look Lookup, settings config.NextHop, 
 	return p
 }
 
+// take returns a connection as an exchange does: an idle one, if there is one and fresh does not forbid it, before it waits.
+func take(p *Pool, fresh bool) (*Conn, error) {
+	if !fresh {
+		if c := p.Idle(); c != nil {
+			return c, nil
+		}
+	}
+	return p.Get(context.Background(), fresh)
+}
+
 func get(t testing.TB, p *Pool, fresh bool) *Conn {
 	t.Helper()
-	c, err := p.Get(fresh)
+	c, err := take(p, fresh)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +200,11 @@ func connect(t testing.TB, p *Pool, o *origin) (*Conn, *net.TCPConn) {
 // getLater starts a Get and returns when it waits for a place.
 func getLater(t testing.TB, p *Pool, fresh bool) <-chan got {
 	t.Helper()
+	return getUntil(t, context.Background(), p, fresh)
+}
+
+func getUntil(t testing.TB, ctx context.Context, p *Pool, fresh bool) <-chan got {
+	t.Helper()
 	waiting := func() int {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -178,7 +213,7 @@ func getLater(t testing.TB, p *Pool, fresh bool) <-chan got {
 	before := waiting()
 	result := make(chan got, 1)
 	go func() {
-		c, err := p.Get(fresh)
+		c, err := p.Get(ctx, fresh)
 		result <- got{c, err}
 	}()
 	watchtest.Eventually(t, "Get waits", func() bool { return waiting() > before })

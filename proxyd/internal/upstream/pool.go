@@ -30,7 +30,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Conn is a connection to next-hop. Its user gives it back with Put or ends it with Discard, once.
 type Conn struct {
 	*socket.Conn
-	Reused bool // it has carried an exchange before
+	Reused bool // it comes from the pool, and so may have been ended by next-hop at any moment
 	addr   netip.AddrPort
 	idleAt time.Time
 }
@@ -95,25 +95,26 @@ func (p *Pool) Close() {
 	}
 }
 
-// Get returns a connection: a pooled one if there is one and fresh does not forbid it, otherwise a new one. A pooled connection
-// that next-hop has ended, or on which it said something unasked that would be taken for the response, is never returned. The
-// error is an *Error.
-func (p *Pool) Get(fresh bool) (*Conn, error) {
-	if !fresh {
-		for {
-			c := p.takeIdle()
-			if c == nil {
-				break
-			}
-			if !c.Ended() {
-				return c, nil
-			}
-			p.Discard(c)
+// Idle returns a pooled connection, or nil where there is none. One that next-hop has ended, or on which it said something unasked
+// that would be taken for the response, is never returned.
+func (p *Pool) Idle() *Conn {
+	for {
+		c := p.takeIdle()
+		if c == nil || !c.Ended() {
+			return c
 		}
+		p.Discard(c)
 	}
+}
+
+// Get returns a new connection, for which it may have to wait, or a pooled one as Idle does, where one is given back meanwhile and
+// fresh does not forbid it. It waits no longer than next_hop.connect_timeout allows, or until wanted ends: the place in the queue, or the
+// connection that was being made, is then given up. The error is an *Error, whose reason means nothing when wanted has ended.
+func (p *Pool) Get(wanted context.Context, fresh bool) (*Conn, error) {
 	settings := p.settings()
 	ctx, cancel := context.WithTimeout(p.ctx, settings.ConnectTimeout)
 	defer cancel()
+	defer context.AfterFunc(wanted, cancel)()
 	c, err := p.reserve(ctx, settings.MaxConnections, fresh)
 	if err != nil {
 		return nil, err
@@ -212,7 +213,7 @@ func (p *Pool) nextWaiting() chan *Conn {
 	return turn
 }
 
-// Put gives a connection back on which a whole exchange has ended well and next-hop lets it live.
+// Put gives a connection back that has carried nothing yet, or on which a whole exchange has ended well and next-hop lets it live.
 func (p *Pool) Put(c *Conn) {
 	c.LimitRead(0)
 	c.LimitWrite(0)
@@ -255,7 +256,9 @@ func (p *Pool) connect(ctx context.Context) (*Conn, error) {
 	if err == nil {
 		return c, nil
 	}
-	p.resolver.again()
+	if !errors.Is(ctx.Err(), context.Canceled) { // nobody wants to know any more
+		p.resolver.again()
+	}
 	return nil, err
 }
 

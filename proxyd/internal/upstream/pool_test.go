@@ -128,9 +128,9 @@ func TestPool_AtItsLimitGetGivesUpInTime(t *testing.T) {
 	settings.ConnectTimeout = 20 * time.Millisecond
 	p := newPool(t, newOrigin(t, "127.0.0.1"), settings)
 	a := get(t, p, false)
-	_, err := p.Get(false)
+	_, err := take(p, false)
 	wantReason(t, err, httpcache.TooManyConnections, "all 1 connections", "20ms", "next_hop.max_connections", "next_hop.connect_timeout")
-	_, err = p.Get(true)
+	_, err = take(p, true)
 	wantReason(t, err, httpcache.TooManyConnections)
 	p.Put(a) // goes to nobody who has given up
 	if c := get(t, p, false); c != a {
@@ -220,7 +220,7 @@ func TestPool_NoPlaceAndNobodyWhoWaitsIsEverLost(t *testing.T) {
 	for range 12 {
 		users.Go(func() {
 			for range 100 {
-				c, err := p.Get(rand.IntN(5) == 0)
+				c, err := take(p, rand.IntN(5) == 0)
 				if err != nil {
 					t.Errorf("Get: %v", err)
 					return
@@ -296,22 +296,22 @@ func TestPool_SaysWhyThereIsNoConnection(t *testing.T) {
 	o := newOrigin(t, "127.0.0.1")
 	refusing := newPoolAt(t, o.name(), (&lookup{addrs: []netip.Addr{netip.MustParseAddr("127.0.0.9")}}).look, testSettings(),
 		slog.New(slog.DiscardHandler))
-	_, err := refusing.Get(false)
+	_, err := take(refusing, false)
 	wantReason(t, err, httpcache.NextHopRefused, "cannot connect to "+o.name(), "connection refused")
 
 	settings := testSettings()
 	settings.ConnectTimeout = 30 * time.Millisecond
 	silent := newPoolAt(t, fullBacklog(t), nil, settings, slog.New(slog.DiscardHandler))
-	_, err = silent.Get(false)
+	_, err = take(silent, false)
 	wantReason(t, err, httpcache.NextHopConnectTimeout, "within 30ms", "next_hop.connect_timeout")
 
 	unknown := newPoolAt(t, o.name(), (&lookup{err: &net.DNSError{Err: "no such host", Name: "next-hop.test"}}).look, testSettings(),
 		slog.New(slog.DiscardHandler))
-	_, err = unknown.Get(false)
+	_, err = take(unknown, false)
 	wantReason(t, err, httpcache.NextHopUnresolved, "cannot resolve "+o.name(), "no such host")
 
 	unreachable := newPoolAt(t, "255.255.255.255:80", nil, testSettings(), slog.New(slog.DiscardHandler))
-	_, err = unreachable.Get(false)
+	_, err = take(unreachable, false)
 	wantReason(t, err, httpcache.NextHopUnreachable, "cannot connect to 255.255.255.255:80")
 
 	for _, p := range []*Pool{refusing, silent, unknown, unreachable} {
@@ -350,12 +350,13 @@ func fullBacklog(t testing.TB) string {
 }
 
 func TestPool_ADeadAddressLeavesTimeForTheOthers(t *testing.T) {
-	dead := netip.MustParseAddrPort(fullBacklog(t)) // on 127.0.0.1
-	l, err := net.Listen("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), dead.Port()).String())
-	if err != nil {
-		t.Fatal(err)
+	var dead netip.AddrPort // on 127.0.0.1
+	var live []net.Listener
+	for live == nil {
+		dead = netip.MustParseAddrPort(fullBacklog(t))
+		live = listenAtOnePort(t, dead.Port(), "127.0.0.2")
 	}
-	defer l.Close()
+	defer live[0].Close()
 	settings := testSettings()
 	settings.ConnectTimeout = 400 * time.Millisecond
 	o := &origin{port: dead.Port(), addrs: []netip.Addr{netip.MustParseAddr("127.0.0.2"), dead.Addr()}}
@@ -430,8 +431,59 @@ func TestPool_CloseEndsIdleOnesAtOnceAndOthersWhenTheyComeBack(t *testing.T) {
 	if s := p.Status(); s.Open != 0 || s.Idle != 0 {
 		t.Errorf("%+v", s)
 	}
-	if _, err := p.Get(false); err == nil {
+	if _, err := take(p, false); err == nil {
 		t.Error("a closed pool connects")
+	}
+}
+
+func TestPool_WhoGivesUpLeavesItsPlaceInTheQueueToTheNext(t *testing.T) {
+	settings := testSettings()
+	settings.ConnectTimeout = time.Hour
+	settings.MaxConnections = 1
+	p := newPool(t, newOrigin(t, "127.0.0.1"), settings)
+	a := get(t, p, false)
+	ctx, leave := context.WithCancel(t.Context())
+	second, third := getUntil(t, ctx, p, false), getLater(t, p, false)
+	leave()
+	if g := wait(t, second); g.err == nil {
+		t.Fatal("Get returned a connection")
+	}
+	p.Put(a)
+	if g := wait(t, third); g.err != nil || g.Conn != a {
+		t.Fatalf("%v; want the connection that was given back", g.err)
+	}
+	p.Put(a)
+}
+
+func TestPool_WhoGivesUpEndsItsConnect(t *testing.T) {
+	settings := testSettings()
+	settings.ConnectTimeout = time.Hour
+	settings.MaxConnections = 1
+	p := newPoolAt(t, fullBacklog(t), nil, settings, slog.New(slog.DiscardHandler))
+	ctx, leave := context.WithCancel(t.Context())
+	result := make(chan got, 1)
+	go func() {
+		c, err := p.Get(ctx, false)
+		result <- got{c, err}
+	}()
+	watchtest.Eventually(t, "a connect is under way", func() bool { return p.Status().Open == 1 })
+	next, leaveToo := context.WithCancel(t.Context())
+	waiting := getUntil(t, next, p, false)
+	leave()
+	if g := wait(t, result); g.err == nil {
+		t.Fatal("Get returned a connection")
+	}
+	watchtest.Eventually(t, "the next one connects in its place", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.open == 1 && len(p.waiting) == 0
+	})
+	leaveToo()
+	if g := wait(t, waiting); g.err == nil {
+		t.Fatal("Get returned a connection")
+	}
+	if s := p.Status(); s.Open != 0 || len(p.failed) > 0 {
+		t.Errorf("%+v, blamed: %v; want neither", s, p.failed)
 	}
 }
 
@@ -452,7 +504,7 @@ func TestPool_AbortEndsAllWaits(t *testing.T) {
 	for _, p := range []*Pool{connecting, resolving} {
 		result := make(chan got, 1)
 		go func() {
-			c, err := p.Get(false)
+			c, err := take(p, false)
 			result <- got{c, err}
 		}()
 		watchtest.Eventually(t, "Get is under way", func() bool { return p.Status().Open == 1 })

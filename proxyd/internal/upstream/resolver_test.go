@@ -209,10 +209,10 @@ func TestPool_StartsWithoutANameServer(t *testing.T) {
 	o := newOrigin(t, "127.0.0.1")
 	names := &lookup{err: errOutOfOrder}
 	p := newPoolAt(t, o.name(), names.look, testSettings(), slog.New(slog.DiscardHandler))
-	_, err := p.Get(false)
+	_, err := take(p, false)
 	wantReason(t, err, httpcache.NextHopUnresolved, "cannot resolve "+o.name(), errOutOfOrder.Error())
 	names.set(nil, o.addrs...)
-	c, err := p.Get(false) // waits for the next resolution
+	c, err := take(p, false) // waits for the next resolution
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,11 +226,11 @@ func TestPool_GoesToTheNewAddressWhenNextHopMoves(t *testing.T) {
 	o := newOrigin(t, "127.0.0.2")
 	names := &lookup{addrs: []netip.Addr{netip.MustParseAddr("127.0.0.9")}} // where nobody listens any more
 	p := newPoolAt(t, o.name(), names.look, testSettings(), slog.New(slog.DiscardHandler))
-	_, err := p.Get(false)
+	_, err := take(p, false)
 	wantReason(t, err, httpcache.NextHopRefused)
 	names.set(nil, o.addrs...) // the interval is an hour: the failure makes the pool ask
 	watchtest.Eventually(t, "a connection to the new address", func() bool {
-		c, err := p.Get(true)
+		c, err := take(p, true)
 		if err != nil {
 			return false
 		}
