@@ -209,7 +209,7 @@ func (c *Conn) awaitReadable(wait bool) error {
 		switch {
 		case c.interrupted.Load():
 			return ErrInterrupted
-		case c.poller.passed(c.readBy.Load()):
+		case c.poller.passed(&c.readBy):
 			return ErrTimeout
 		case !wait:
 			return ErrNotReady
@@ -302,7 +302,7 @@ func (c *Conn) awaitWritable() error {
 		return nil
 	case c.wasCut.Load():
 		return ErrCut
-	case c.poller.passed(c.writeBy.Load()):
+	case c.poller.passed(&c.writeBy):
 		return ErrTimeout
 	}
 	c.out.wait()

@@ -23,7 +23,13 @@ func (c *clock) after(d time.Duration) int64 {
 	return c.now.Load() + int64(d+Tick)
 }
 
-func (c *clock) passed(by int64) bool { return by != 0 && c.now.Load() >= by }
+// passed says whether the time that by holds has come. The clock is read first: a limit that another goroutine moves meanwhile
+// counts only if it had passed before it was moved.
+func (c *clock) passed(by *atomic.Int64) bool {
+	now := c.now.Load()
+	limit := by.Load()
+	return limit != 0 && now >= limit
+}
 
 // shard is a part of all connections under a lock of its own, so that an accept seldom meets the sweep. It is a slice and no
 // list through the connections: the processor fetches several of them at a time then, and a sweep of 10,000 takes 0.2 ms
@@ -84,10 +90,10 @@ func (p *Poller) sweep() {
 func (p *Poller) sweepOnce() {
 	for i := range p.shards {
 		p.shards[i].each(func(c *Conn) {
-			if p.passed(c.readBy.Load()) {
+			if p.passed(&c.readBy) {
 				c.in.notify(time.Time{})
 			}
-			if p.passed(c.writeBy.Load()) {
+			if p.passed(&c.writeBy) {
 				c.out.notify(time.Time{})
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -96,17 +97,18 @@ func TestSweep_LimitMayBeSetWhileTheReadWaits(t *testing.T) {
 
 func TestSweep_CountsFromTheLimitNotFromTheLastTick(t *testing.T) {
 	s := stoppedPoller(t)
-	by := s.after(time.Second)
+	var by, never atomic.Int64
+	by.Store(s.after(time.Second))
 	// The clock is up to one tick old when a limit is set.
 	s.now.Add(int64(time.Second + Tick - 1))
-	if s.passed(by) {
+	if s.passed(&by) {
 		t.Error("the limit fired before it had certainly passed")
 	}
 	s.now.Add(1)
-	if !s.passed(by) {
+	if !s.passed(&by) {
 		t.Error("the limit did not fire")
 	}
-	if s.passed(0) || s.after(0) != 0 || s.after(-time.Second) != 0 {
+	if s.passed(&never) || s.after(0) != 0 || s.after(-time.Second) != 0 {
 		t.Error("0 is not without limit")
 	}
 }
