@@ -68,8 +68,9 @@ func (x *exchange) mayWait() bool { return x.upload.running() }
 
 // finishUpload lets the rest of the request's body come and go on after the response, where next-hop may want it. That the client's
 // connection ends with this exchange, as one of us has said, is no reason against it: a client that sends no more ends it itself.
+// Nor is it that the client has sent all: next-hop may take its time over the last of it, as its body_timeout allows.
 func (x *exchange) finishUpload() {
-	if !x.goesOn || !x.unread() {
+	if !x.goesOn {
 		return
 	}
 	<-x.upload.done

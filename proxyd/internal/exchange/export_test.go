@@ -42,3 +42,6 @@ response = { set = { "Cache-Control" = "public, max-age=3600" } }
 
 // Waiting returns how many goroutines wait for the rest of a head.
 func (e *Engine) Waiting() int64 { return e.waiting.Load() }
+
+// LastWrite is how long next-hop may let the last piece of a body wait that is of no use any more.
+const LastWrite = lastWrite

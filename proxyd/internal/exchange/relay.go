@@ -190,11 +190,11 @@ func (r *relay) runTrailers() bool {
 	}
 	var end int
 	var err error
-	for {
+	for again := true; again; {
+		forgiving := r.mayWait()
 		r.src.LimitRead(r.readWait)
-		if end, err = readHead(r.src, r.maxTrailers); !r.forgives(err) {
-			break
-		}
+		end, err = readHead(r.src, r.maxTrailers)
+		again = forgiving && err == socket.ErrTimeout
 	}
 	if err != nil {
 		r.srcErr = err
@@ -283,17 +283,17 @@ func (r *relay) fill() bool {
 // await reads more, for which src has its time.
 func (r *relay) await() error {
 	for {
+		forgiving := r.mayWait()
 		r.src.LimitRead(r.readWait)
-		if err := r.src.Fill(gather); !r.forgives(err) {
+		if err := r.src.Fill(gather); !forgiving || err != socket.ErrTimeout {
 			return err
 		}
 	}
 }
 
-// forgives says whether a read that has failed is to be tried again: src was silent for too long, but not by its own fault.
-func (r *relay) forgives(err error) bool {
-	return err == socket.ErrTimeout && r.reader != nil && r.reader.mayWait()
-}
+// mayWait says whether src may be silent for longer than its time, since it is not its own fault. It is asked before the wait: what
+// it waits for may come to an end just as its time does.
+func (r *relay) mayWait() bool { return r.reader != nil && r.reader.mayWait() }
 
 func (r *relay) take(n int) {
 	r.src.Consume(n)
@@ -303,6 +303,7 @@ func (r *relay) take(n int) {
 // move has the kernel move n bytes of data, after what is in out; all until src ends when n is negative.
 func (r *relay) move(n int64, taken func()) bool {
 	for {
+		forgiving := r.mayWait()
 		first := int64(len(r.out))
 		given, srcErr, dstErr := socket.Move(r.dst, r.src, r.out, n, r.readWait, r.writeWait, taken)
 		r.out = r.out[:0]
@@ -311,7 +312,7 @@ func (r *relay) move(n int64, taken func()) bool {
 		r.data += moved
 		r.sent += given
 		r.srcErr, r.dstErr = srcErr, dstErr
-		if !r.forgives(srcErr) {
+		if !forgiving || srcErr != socket.ErrTimeout {
 			return srcErr == nil && dstErr == nil
 		}
 		if n >= 0 {

@@ -188,8 +188,8 @@ func (x *exchange) unread() bool {
 	return !x.upload.relay.received.Load()
 }
 
-// lastWrite is how long the last piece of a body may take to be written when the response has already ended. Mostly it has been
-// written, and the upload was only not yet seen to end.
+// lastWrite is how long next-hop may let the last piece of a body wait when its response has already ended. Mostly it has taken
+// that, and the upload was only not yet seen to end.
 const lastWrite = 100 * time.Millisecond
 
 // endUpload ends an upload that is still under way, and says whether next-hop got the whole body.
@@ -206,11 +206,7 @@ func (x *exchange) endUpload() (complete bool) {
 			x.client.Interrupt()
 			x.up.Cut()
 		} else {
-			select {
-			case <-u.done:
-			case <-time.After(lastWrite):
-				x.up.Cut()
-			}
+			x.awaitLastWrite()
 		}
 	}
 	<-u.done
@@ -218,6 +214,21 @@ func (x *exchange) endUpload() (complete bool) {
 	u.done = nil
 	x.bytesIn += u.relay.read
 	return u.complete
+}
+
+// awaitLastWrite waits until the upload has ended, and ends it where next-hop takes no more.
+func (x *exchange) awaitLastWrite() {
+	for {
+		select {
+		case <-x.upload.done:
+			return
+		case <-time.After(lastWrite):
+			if x.up.WaitsToWrite() {
+				x.up.Cut()
+				return
+			}
+		}
+	}
 }
 
 // uploadFailure says what was wrong with the client's side of an upload that failed, or nil when nothing was.

@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,6 +160,48 @@ func TestUpload_ResponseMayEndBeforeNextHopHasReadTheBodyThatWasSent(t *testing.
 		nextHop.say(okay)
 		c.hear(okayed)
 	}
+}
+
+func TestUpload_NextHopThatHasAnsweredMayTakeItsTimeOverTheLastOfTheBody(t *testing.T) {
+	p := start(t, nil)
+	c, nextHop := p.reused()
+	takeLittle(t, nextHop)
+	body := strings.Repeat("0123456789abcdef", 50<<10/16)
+	c.say(sized(len(body)) + "\r\n" + body) // comes at once: proxyd has all of it when it can write no more
+	nextHop.head()
+	nextHop.say(okay)
+	c.hear(okayed)
+	tick := time.NewTimer(3 * exchange.LastWrite)
+	<-tick.C
+	nextHop.hear(body)
+	c.say(get) // and both connections carry the next request
+	nextHop.hear(asked)
+	nextHop.say(okay)
+	c.hear(okayed)
+}
+
+// takeLittle makes the buffers on the way to a next-hop that does not read as small as they can be.
+func takeLittle(t *testing.T, nextHop *peer) {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(nextHop.SetReadBuffer(1))
+	own := nextHop.RemoteAddr().(*net.TCPAddr)
+	open, err := os.ReadDir("/proc/self/fd")
+	must(err)
+	for _, entry := range open {
+		fd, err := strconv.Atoi(entry.Name())
+		must(err)
+		at, err := syscall.Getsockname(fd)
+		if in, ok := at.(*syscall.SockaddrInet4); err == nil && ok && in.Port == own.Port && own.IP.Equal(in.Addr[:]) {
+			must(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1))
+			return
+		}
+	}
+	t.Fatal("no socket is proxyd's end of the connection")
 }
 
 // The client does something after the start of its body has come to next-hop.

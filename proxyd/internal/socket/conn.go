@@ -309,6 +309,9 @@ func (c *Conn) awaitWritable() error {
 	return nil
 }
 
+// WaitsToWrite says whether a write waits for the peer to take something. It may be called while one is under way.
+func (c *Conn) WaitsToWrite() bool { return c.out.state.Load() == waiting }
+
 func (c *Conn) writeEnded(err error) error {
 	if c.wasCut.Load() {
 		return ErrCut
