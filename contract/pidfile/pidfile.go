@@ -90,6 +90,8 @@ func Read(path string) (pid int, err error) {
 	switch {
 	case !held && (err != nil || !alive(pid)):
 		return 0, nil
+	case !held && !sameFile(f, path): // released since we opened it, by a proxyd that is about to end
+		return Read(path)
 	case !held:
 		return 0, fmt.Errorf("%w: %s names the living process %d, which is not proxyd: remove the file", ErrForeign, path, pid)
 	case holder <= 0:
@@ -143,15 +145,12 @@ func lockHolder(f *os.File) (held bool, pid int, err error) {
 // alive says whether there is a process pid. One that may not be signalled is alive as well. One that is about to end is not, nor is a
 // zombie: its locks go before it does.
 func alive(pid int) bool {
-	if pid <= 0 {
-		return false
-	}
-	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+	if pid <= 0 || !exists(pid) {
 		return false
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return true
+		return exists(pid) // a zombie may be gone by now; one that /proc hides (hidepid) is not
 	}
 	const flags, exiting = 6, 0x4                                             // proc_pid_stat(5), of the fields from state on; PF_EXITING of the kernel's include/linux/sched.h
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // behind the name, which may hold anything
@@ -160,6 +159,12 @@ func alive(pid int) bool {
 	}
 	of, err := strconv.ParseUint(fields[flags], 10, 64)
 	return err != nil || of&exiting == 0
+}
+
+// exists says whether the kernel knows a process pid, a zombie too.
+func exists(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
 }
 
 func readPID(f *os.File) (int, error) {

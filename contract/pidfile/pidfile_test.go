@@ -16,8 +16,11 @@ import (
 )
 
 // claimEnv names the pidfile that this test binary claims, instead of running tests. It then says so, says each signal USR1
-// that it gets, and releases the file when its stdin ends.
-const claimEnv = "PIDFILE_TEST_CLAIM"
+// that it gets, and releases the file when its stdin ends. Where oftenEnv is set it claims and releases it all the time until then.
+const (
+	claimEnv = "PIDFILE_TEST_CLAIM"
+	oftenEnv = "PIDFILE_TEST_OFTEN"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(claimEnv); path != "" {
@@ -40,7 +43,27 @@ func claimer(path string) int {
 			fmt.Println("signalled")
 		}
 	}()
-	io.Copy(io.Discard, os.Stdin)
+	ended := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	for often := os.Getenv(oftenEnv) != ""; often; {
+		if err := file.Release(); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		if file, err = Claim(path); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		select {
+		case <-ended:
+			often = false
+		default:
+		}
+	}
+	<-ended
 	if err := file.Release(); err != nil {
 		fmt.Println(err)
 		return 1
@@ -276,6 +299,17 @@ func TestRead_AZombieIsDead(t *testing.T) {
 		}
 	}
 	wantRead(t, path, 0, nil)
+}
+
+func TestRead_AProxydThatEndsIsNeverForeign(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "proxyd.pid")
+	t.Setenv(oftenEnv, "yes")
+	p := claimed(t, path)
+	for range 20_000 {
+		if pid, err := Read(path); err != nil || pid != 0 && pid != p.pid() {
+			t.Fatalf("%d, %v; want 0 or %d", pid, err, p.pid())
+		}
+	}
 }
 
 func TestRead_AnUnreadableFileIsAnError(t *testing.T) {
