@@ -127,9 +127,10 @@ func TestDeploy_WaitsForAProxydThatIsStarting(t *testing.T) {
 }
 
 func TestDeploy_AProxydThatNeverGetsReadyIsSaid(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	s := newScene(t)
 	claim(s)
-	got := s.start("--timeout", "300ms")()
+	got := s.start("--timeout", "3s")()
 	if got.Code != 1 || got.Stdout != "" {
 		t.Errorf("got %+v", got)
 	}
@@ -138,10 +139,11 @@ func TestDeploy_AProxydThatNeverGetsReadyIsSaid(t *testing.T) {
 }
 
 func TestDeploy_AProxydThatHangsIsSaidWithinTheTimeout(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	s := newScene(t)
 	claim(s)
 	controltest.Listen(t, s.runDir)
-	got := s.start("--timeout", "300ms")()
+	got := s.start("--timeout", "3s")()
 	if got.Code != 1 || got.Stdout != "" {
 		t.Errorf("got %+v", got)
 	}

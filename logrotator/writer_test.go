@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"section.internal/contract/pidfile"
 	"section.internal/contract/place"
@@ -54,6 +56,19 @@ func (s scene) addLine(log, line string) {
 	defer file.Close()
 	if _, err := file.WriteString(line + "\n"); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// awaitLine waits until the access log has a line to rotate. Its writer must have been told of the newest rotation.
+func (s scene) awaitLine() {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		if info, err := os.Stat(filepath.Join(s.log, place.AccessLogName)); err == nil && info.Size() > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("nothing is written to the access log; files: %q", s.names())
+		}
 	}
 }
 

@@ -199,8 +199,13 @@ func TestMessage_WaitsForAProxydThatIsStarting(t *testing.T) {
 func TestMessage_AProxydThatHangsIsSaidWithinTheTimeout(t *testing.T) {
 	s := newScene(t)
 	controltest.Listen(t, s.runDir)
-	for _, args := range [][]string{{"ping"}, {"log-level", "info"}, {"updateenvironment"}} {
-		got := s.start(append([]string{"--timeout", "300ms"}, args...)...)()
+	messages := [][]string{{"ping"}, {"log-level", "info"}, {"updateenvironment"}}
+	var waits []func() commandtest.Result // so that the timeout passes once for all
+	for _, args := range messages {
+		waits = append(waits, s.start(append([]string{"--timeout", "3s"}, args...)...))
+	}
+	for i, args := range messages {
+		got := waits[i]()
 		if got.Code != 1 || got.Stdout != "" || strings.Count(got.Stderr, "\n") != 1 ||
 			!strings.HasPrefix(got.Stderr, "msghandler: proxyd does not answer for ") || !strings.Contains(got.Stderr, "hangs or is stopped") {
 			t.Errorf("%q: got %+v", args, got)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"section.internal/contract/control"
@@ -22,15 +23,22 @@ func listenTCP(t testing.TB, address string) string {
 	return listener.Addr().String()
 }
 
-// closedPort returns the address of a port that nobody listens on.
+// closedPort returns the address of a port that nobody listens on, nor can until the test ends.
 func closedPort(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 func TestCheck_HealthyProxydIsOk(t *testing.T) {
@@ -137,7 +145,8 @@ func TestCheck_DrainingProxydIsNotHealthy(t *testing.T) {
 func TestCheck_HungProxydLeavesTimeForTheOthers(t *testing.T) {
 	dir := runDir(t)
 	controltest.Listen(t, dir)
-	code, _, stderr := call(t, fixed(), "--run-dir", dir, "--listen", listenTCP(t, "127.0.0.1:0"), "--next-hop", "127.0.0.1:80", "check", "--timeout", "200ms")
+	open := listenTCP(t, "127.0.0.1:0")
+	code, _, stderr := call(t, fixed(), "--run-dir", dir, "--listen", open, "--next-hop", "127.0.0.1:80", "check", "--timeout", "4s")
 	if code != 1 || !strings.HasPrefix(stderr, "sectionctl: socket: proxyd hangs: ") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}

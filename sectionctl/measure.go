@@ -113,6 +113,8 @@ func measureCPU(ctx context.Context, p *process.Process) (seconds, now, mean fig
 	select {
 	case <-wait.C:
 	case <-ctx.Done():
+	}
+	if ctx.Err() != nil { // which may have ended while the timer fired
 		return fail(context.Cause(ctx))
 	}
 	after, err := p.TimesWithContext(ctx)

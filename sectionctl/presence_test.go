@@ -17,18 +17,19 @@ import (
 
 // absentCase is a run directory whose proxyd does not answer.
 type absentCase struct {
-	name   string
-	set    func(t *testing.T, dir string) (pid int)
-	state  state
-	stderr string // PID, RUN stand for the process and the directory
+	name    string
+	timeout string // of each call; long where an answer ends it
+	set     func(t *testing.T, dir string) (pid int)
+	state   state
+	stderr  string // PID, RUN stand for the process and the directory
 }
 
 func absentCases() []absentCase {
 	return []absentCase{
-		{"nothing is there", func(t *testing.T, dir string) int { return 0 }, stateNotRunning,
+		{"nothing is there", "300ms", func(t *testing.T, dir string) int { return 0 }, stateNotRunning,
 			"proxyd is not running: no pidfile at RUN/proxyd.pid; there is no control socket RUN/control.sock"},
 
-		{"killed: a stale pidfile and a dead socket", func(t *testing.T, dir string) int {
+		{"killed: a stale pidfile and a dead socket", "300ms", func(t *testing.T, dir string) int {
 			pid := deadPID(t)
 			write(t, place.Pidfile(dir), strconv.Itoa(pid)+"\n")
 			controltest.Leave(t, dir)
@@ -36,23 +37,23 @@ func absentCases() []absentCase {
 		}, stateNotRunning, "proxyd is not running: the pidfile RUN/proxyd.pid is stale: process PID does not live, and nobody holds its lock; " +
 			"nobody listens on the control socket RUN/control.sock"},
 
-		{"a pidfile without a number", func(t *testing.T, dir string) int {
+		{"a pidfile without a number", "300ms", func(t *testing.T, dir string) int {
 			write(t, place.Pidfile(dir), "")
 			return 0
 		}, stateNotRunning, "proxyd is not running: the pidfile RUN/proxyd.pid is stale: nobody holds its lock, and it has no process number in it; " +
 			"there is no control socket RUN/control.sock"},
 
-		{"the number now belongs to somebody else", func(t *testing.T, dir string) int {
+		{"the number now belongs to somebody else", "300ms", func(t *testing.T, dir string) int {
 			write(t, place.Pidfile(dir), strconv.Itoa(os.Getpid())+"\n")
 			return os.Getpid()
 		}, stateNotRunning, "proxyd is not running: foreign pid: RUN/proxyd.pid names the living process PID, which is not proxyd: remove the file; " +
 			"there is no control socket RUN/control.sock"},
 
-		{"the pidfile is claimed, the socket not yet there", func(t *testing.T, dir string) int {
+		{"the pidfile is claimed, the socket not yet there", "300ms", func(t *testing.T, dir string) int {
 			return justClaimed(t, dir)
 		}, stateStarting, "proxyd is starting: process PID claimed RUN/proxyd.pid 0s ago; there is no control socket RUN/control.sock yet: ask again in a moment"},
 
-		{"an old claim without a socket", func(t *testing.T, dir string) int {
+		{"an old claim without a socket", "300ms", func(t *testing.T, dir string) int {
 			pid := holdPidfile(t, dir)
 			then := time.Now().Add(-2 * time.Hour)
 			if err := os.Chtimes(place.Pidfile(dir), then, then); err != nil {
@@ -62,17 +63,17 @@ func absentCases() []absentCase {
 		}, stateUnreachable, "proxyd cannot be reached: process PID has held RUN/proxyd.pid for 2h 0m; there is no control socket RUN/control.sock: " +
 			"it is about to end, or its socket was removed and it must be restarted"},
 
-		{"connections are taken and not answered", func(t *testing.T, dir string) int {
+		{"connections are taken and not answered", "300ms", func(t *testing.T, dir string) int {
 			controltest.Listen(t, dir)
 			return holdPidfile(t, dir)
 		}, stateHung, "proxyd hangs: process PID takes connections on RUN/control.sock but does not answer within 300ms"},
 
-		{"the same without a pidfile", func(t *testing.T, dir string) int {
+		{"the same without a pidfile", "300ms", func(t *testing.T, dir string) int {
 			controltest.Listen(t, dir)
 			return 0
 		}, stateHung, "proxyd hangs: the process that listens takes connections on RUN/control.sock but does not answer within 300ms"},
 
-		{"it answers with a failure", func(t *testing.T, dir string) int {
+		{"it answers with a failure", "20s", func(t *testing.T, dir string) int {
 			controltest.Serve(t, dir, func(w http.ResponseWriter, _ *http.Request) {
 				controltest.Answer(w, http.StatusInternalServerError, control.Failure{Error: "cannot count the descriptors"})
 			})
@@ -100,12 +101,12 @@ func TestAbsence_SaysWhatIsWrongAndHowItIsKnown(t *testing.T) {
 			pid := c.set(t, dir)
 			want := "sectionctl: " + strings.NewReplacer("PID", strconv.Itoa(pid), "RUN", dir).Replace(c.stderr) + "\n"
 			for _, verb := range []string{"status", "config"} {
-				code, stdout, stderr := call(t, fixed(), "--run-dir", dir, verb, "--timeout", "300ms")
+				code, stdout, stderr := call(t, fixed(), "--run-dir", dir, verb, "--timeout", c.timeout)
 				if code != 1 || stdout != "" || stderr != want {
 					t.Errorf("%s: exit %d, stdout %q, stderr %q; want exit 1 and %q", verb, code, stdout, stderr, want)
 				}
 			}
-			code, stdout, stderr := call(t, fixed(), "--run-dir", dir, "status", "--json", "--timeout", "300ms")
+			code, stdout, stderr := call(t, fixed(), "--run-dir", dir, "status", "--json", "--timeout", c.timeout)
 			var a absence
 			decode(t, stdout, &a)
 			if code != 1 || stderr != want || a.Running || a.State != c.state || !strings.HasSuffix(want, ": "+a.Reason+"\n") {

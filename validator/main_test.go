@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 type result struct {
 	stdout, stderr string
 	code           int
-	state          *os.ProcessState
+	cpu            time.Duration
 }
 
 // nobody runs a command as a user who is not root, whom permissions bind.
@@ -66,7 +66,8 @@ func start(t *testing.T, prepare func(*exec.Cmd), env []string, args ...string) 
 	if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		t.Fatal(err)
 	}
-	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), cmd.ProcessState}
+	end := cmd.ProcessState
+	return result{stdout.String(), stderr.String(), end.ExitCode(), end.UserTime() + end.SystemTime()}
 }
 
 // wants checks the streams and the exit code to the byte.
@@ -311,28 +312,51 @@ var collection = regexp.MustCompile(`(?m)^gc \d+ @.* (\d+)->\d+->(\d+) MB, (\d+)
 // size is how large a file may be.
 const size = 1 << 20
 
-// bounded runs the tool and checks what the run costs. The memory is the runtime's own account, since the kernel's starts with the
-// memory of the process that forked.
+// bounded runs the tool and checks what a run costs.
 func bounded(t *testing.T, dir string) result {
 	t.Helper()
+	r := start(t, nil, nil, "--config-dir", dir)
+	// A busy machine makes a run dearer, never cheaper: the cheapest one is what the tool needs.
+	const runs = 4
+	for n := 1; n < runs && r.cpu > time.Second; n++ {
+		if again := start(t, nil, nil, "--config-dir", dir); again.cpu < r.cpu {
+			r = again
+		}
+	}
+	if r.cpu > time.Second {
+		t.Errorf("%v of processor time, the least of %d runs", r.cpu, runs)
+	}
 	const runtimeMiB = 8 // what a Go process takes beside its heap, with some to spare
-	r := start(t, nil, []string{"GODEBUG=gctrace=1"}, "--config-dir", dir)
-	heap := 0
-	for _, gc := range collection.FindAllStringSubmatch(r.stderr, -1) {
+	if heap := heapMiB(t, dir); heap > 64-runtimeMiB {
+		t.Errorf("%d MiB of heap", heap)
+	}
+	return r
+}
+
+// heapMiB returns how large the tool's heap gets. It is the runtime's own account, since the kernel's starts with the memory of the
+// process that forked. The run is one for that alone: what the runtime says is mixed with what the tool says.
+func heapMiB(t *testing.T, dir string) int {
+	t.Helper()
+	traced, heap := start(t, nil, []string{"GODEBUG=gctrace=1"}, "--config-dir", dir), 0
+	for _, gc := range collection.FindAllStringSubmatch(traced.stderr, -1) {
 		before, err := strconv.Atoi(gc[1])
 		must(t, err)
 		goal, err := strconv.Atoi(gc[3])
 		must(t, err)
 		heap = max(heap, before, goal)
 	}
-	r.stderr = collection.ReplaceAllString(r.stderr, "")
-	if cpu := r.state.UserTime() + r.state.SystemTime(); cpu > time.Second {
-		t.Errorf("%v of processor time", cpu)
+	return heap
+}
+
+// Small runs collect nothing, so a bound on the heap alone would not show that the runtime's lines look different now.
+func TestHeapMiB_UnderstandsTheRuntime(t *testing.T) {
+	var rules strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&rules, "[[rule]]\nname='%d'\nmatch.path='/%d'\nrespond={status=200,body='x'}\n", i, i)
 	}
-	if heap > 64-runtimeMiB {
-		t.Errorf("%d MiB of heap", heap)
+	if heap := heapMiB(t, with(t, rules.String())); heap == 0 {
+		t.Error("no collection is told of")
 	}
-	return r
 }
 
 // TestValidator_DealsWithHostileFilesWithinASecondAnd64MiB runs the tool on files of the largest size that cost a reader most.

@@ -55,12 +55,11 @@ func TestRun_RefuseTellsOfWhatIsTaken(t *testing.T) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		return false
 	})
-	p, _ := begin(t, Plan{Target: Target{Path: "/"}, Duration: 10 * time.Millisecond, Fields: 10})
-	defer p.in.Close()
+	p, _ := begin(t, Plan{Target: Target{Path: "/"}, Duration: patience, Fields: 10}) // which the error ends
 	p.write(addr)
 	p.read()
 	p.write(Refuse)
-	if err := <-p.err; err == nil || !strings.Contains(err.Error(), "want status 4xx") {
+	if err := p.failure(); err == nil || !strings.Contains(err.Error(), "want status 4xx") {
 		t.Errorf("%v, want an error about the status", err)
 	}
 }

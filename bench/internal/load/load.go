@@ -109,11 +109,12 @@ func (g *Generator) begin() time.Duration {
 	return now
 }
 
-// Closed keeps all connections busy for so long, and returns when the last response has come.
+// Closed keeps all connections busy for so long, each with one request at least, and returns when the last response has come.
 func (g *Generator) Closed(duration time.Duration) (Result, error) {
 	begin := g.begin()
-	for end := begin + duration; ; {
-		if now := g.clock(); now < end {
+	end := begin + duration
+	for now := begin; ; now = g.clock() {
+		if now < end {
 			for g.free.length > 0 {
 				if err := g.send(g.free.take(), now); err != nil {
 					return Result{}, err

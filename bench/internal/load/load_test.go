@@ -45,6 +45,13 @@ func (p *process) read() string {
 
 func (p *process) write(line string) { fmt.Fprintln(p.in, line) }
 
+// failure returns the error of a Run that has to end now. One that writes a line instead is made to end.
+func (p *process) failure() error {
+	p.out.ReadString('\n')
+	p.in.Close()
+	return <-p.err
+}
+
 // result goes through the steps of a good run; the origin itself stands for the server.
 func result(t *testing.T, plan Plan) (r Result) {
 	t.Helper()
@@ -152,10 +159,9 @@ func TestRun_RefusesEveryWrongAnswer(t *testing.T) {
 			conn.Write([]byte(answer))
 			return false
 		})
-		p, _ := begin(t, Plan{Target: Target{Path: "/", Length: 10}, Connections: 1, Warmup: time.Millisecond})
-		defer p.in.Close()
+		p, _ := begin(t, Plan{Target: Target{Path: "/", Length: 10}, Connections: 1, Warmup: patience}) // which the error ends
 		p.write(addr)
-		if err := <-p.err; err == nil || !strings.Contains(err.Error(), want) {
+		if err := p.failure(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want an error with %q", answer, err, want)
 		}
 	}

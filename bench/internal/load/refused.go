@@ -35,21 +35,22 @@ type refuser struct {
 	answer []byte
 }
 
-// Refuse sends requests with so many fields for so long, and returns when the last has been refused.
+// Refuse sends requests with so many fields for so long, each refuser one at least, and returns when the last has been refused.
 func (g *Generator) Refuse(fields int, duration time.Duration) (r Refused, err error) {
 	request := manyFields(g.target.Path, fields)
 	var all [refusers]refuser
 	for i := range all {
 		all[i].fd = -1
 	}
-	for end, left := time.Now().Add(duration), 0; ; {
+	for end, begun, left := time.Now().Add(duration), 0, 0; ; {
 		left = 0
 		for i := range all {
 			s := &all[i]
 			if s.fd < 0 {
-				if time.Now().After(end) {
+				if begun >= refusers && time.Now().After(end) {
 					continue
 				}
+				begun++
 				if s.fd, err = epoll.Connect(g.target.Addr); err != nil {
 					return r, err
 				}

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -102,15 +103,24 @@ func TestTree_HoldsChildrenAndTellsOfTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	out, err := shell.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := shell.Start(); err != nil {
 		t.Fatal(err)
 	}
+	echo := make([]byte, 2)
+	if _, err := io.WriteString(in, "x\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, echo); err != nil { // cat runs, and is no longer a copy of the shell
+		t.Fatal(err)
+	}
 	root := shell.Process.Pid
-	var tree []Stat
-	for deadline := time.Now().Add(20 * time.Second); len(tree) < 2; { // until the shell has started cat
-		if tree, err = Tree([]int{root}); err != nil || time.Now().After(deadline) {
-			t.Fatalf("%+v, %v", tree, err)
-		}
+	tree, err := Tree([]int{root})
+	if err != nil || len(tree) != 2 {
+		t.Fatalf("%+v, %v", tree, err)
 	}
 	if !slices.ContainsFunc(tree, func(s Stat) bool { return s.Parent == root }) || !SameProcesses(tree, tree) || SameProcesses(tree, tree[:1]) {
 		t.Errorf("the tree of %d: %+v", root, tree)
