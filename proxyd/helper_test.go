@@ -98,12 +98,10 @@ func (s *scene) nextHop() string {
 	return l.Addr().String()
 }
 
+// freeAddress returns where nobody listens, nor will but for the test.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := watchtest.Listen(t)
 	defer l.Close()
 	return l.Addr().String()
 }

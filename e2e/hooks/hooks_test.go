@@ -242,6 +242,7 @@ func TestSectionctl_BesideARunningProxyd(t *testing.T) {
 
 func TestSectionctl_CheckIsTheHealthCheck(t *testing.T) {
 	proxyd := start(t, "")
+	get(t, proxyd.Addr, "/") // so that next-hop is resolved
 	flags := append(proxyd.Flags(place.ConfigDir, place.LogDir, place.RunDir), "--listen", proxyd.Addr)
 	if r := bench.Run(t, "sectionctl", append(flags, "check")...); r.Code != 0 {
 		t.Errorf("exit code %d, stderr %q: want 0", r.Code, r.Stderr)

@@ -56,7 +56,10 @@ func TestDeploy_AFileThatVanishesAfterTheValidationKeepsTheOld(t *testing.T) {
 	if status := get(t, proxyd.Addr, "/"); status != 503 { // with the page, which proxyd has in memory
 		t.Errorf("answered %d; want 503 by the old rule", status)
 	}
-	if !strings.Contains(proxyd.Stderr(), "the previous configuration stays in force") {
-		t.Errorf("the log does not say so:\n%s", proxyd.Stderr())
-	}
+	proxydtest.Eventually(t, "the log to say so", func() error {
+		if !strings.Contains(proxyd.Stderr(), "the previous configuration stays in force") {
+			return fmt.Errorf("stderr is %q", proxyd.Stderr())
+		}
+		return nil
+	})
 }

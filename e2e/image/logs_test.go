@@ -66,25 +66,51 @@ func TestContract_CreatesLogDirectoriesAtStartUp(t *testing.T) {
 func TestContract_LogrotateRotatesAndReopensWhileRequestsRun(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "")
-	const clients, each, rotations = 4, 400, 4
-
-	// Each client sends its requests in as many parts as there are rotations, and a rotation runs beside each part.
-	var group sync.WaitGroup
-	failures := make(chan error, clients)
-	for c := range clients {
-		group.Go(func() { failures <- request(h.proxyd.addr, c, each) })
-	}
-	for range rotations {
-		wantSilence(t, "logrotate.sh", h.proxyd.exec(t, "/opt/section/logrotate.sh"))
-	}
-	group.Wait()
-	for range clients {
-		if err := <-failures; err != nil {
-			t.Error(err)
+	const clients, rotations = 4, 4
+	var sent [clients]int // by each of them
+	awaitAll := func() {
+		t.Helper()
+		total := 0
+		for _, n := range sent {
+			total += n
 		}
+		awaitLogged(t, h.proxyd, "/load/", total)
 	}
+
+	// Before each rotation every client sends a request, so that there is a line to rotate, and then others until it is over.
+	for range rotations {
+		var conns [clients]*client
+		for c := range conns {
+			conns[c] = connect(t, h.proxyd)
+			if err := conns[c].load(c, &sent[c]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		awaitAll()
+		var group sync.WaitGroup
+		over := make(chan struct{})
+		for c, conn := range conns {
+			group.Go(func() {
+				for running := true; running; {
+					if err := conn.load(c, &sent[c]); err != nil {
+						t.Error(err)
+						return
+					}
+					select {
+					case <-over:
+						running = false
+					default:
+					}
+				}
+			})
+		}
+		wantSilence(t, "logrotate.sh", h.proxyd.exec(t, "/opt/section/logrotate.sh"))
+		close(over)
+		group.Wait()
+	}
+	t.Logf("the clients sent %d requests beside %d rotations", sent, rotations)
 	// One more in quiet, after which new lines go to a new file.
-	awaitLogged(t, h.proxyd, "/load/", clients*each)
+	awaitAll()
 	wantSilence(t, "logrotate.sh", h.proxyd.exec(t, "/opt/section/logrotate.sh"))
 	connect(t, h.proxyd).get(t, "/last")
 	stop(t, h.proxyd)
@@ -96,8 +122,8 @@ func TestContract_LogrotateRotatesAndReopensWhileRequestsRun(t *testing.T) {
 			rotated++
 		}
 	}
-	if rotated < 2 {
-		t.Errorf("%d rotated access logs: want the work of %d rotations", rotated, rotations+1)
+	if rotated != rotations+1 {
+		t.Errorf("%d rotated access logs: want one of each of %d rotations", rotated, rotations+1)
 	}
 	if live := decode(t, files[place.AccessLogName]); len(live) != 1 || live[0]["uri_path"] != "/last" {
 		t.Errorf("the live access log holds %v: want the one request that came after the last rotation", live)
@@ -108,8 +134,8 @@ func TestContract_LogrotateRotatesAndReopensWhileRequestsRun(t *testing.T) {
 		paths[l["uri_path"]]++
 		seqs[l["seq"]]++
 	}
-	for c := range clients {
-		for i := range each {
+	for c, requests := range sent {
+		for i := range requests {
 			if name := fmt.Sprintf("/load/%d/%d", c, i); paths[name] != 1 {
 				t.Errorf("%s is logged %d times: want once", name, paths[name])
 			}
@@ -122,22 +148,16 @@ func TestContract_LogrotateRotatesAndReopensWhileRequestsRun(t *testing.T) {
 	}
 }
 
-// request sends a number of requests on one connection.
-func request(addr string, client, requests int) error {
-	conn, err := dial(addr)
+// load sends a client's next request, and counts it.
+func (c *client) load(number int, sent *int) error {
+	a, err := c.do(fmt.Sprintf("GET /load/%d/%d HTTP/1.1\r\nHost: www.example.com\r\n\r\n", number, *sent))
 	if err != nil {
 		return err
 	}
-	defer conn.close()
-	for i := range requests {
-		a, err := conn.do(fmt.Sprintf("GET /load/%d/%d HTTP/1.1\r\nHost: www.example.com\r\n\r\n", client, i))
-		if err != nil {
-			return err
-		}
-		if a.StatusCode != 200 {
-			return fmt.Errorf("request %d of client %d: %s: %s", i, client, a.Status, a.body)
-		}
+	if a.StatusCode != 200 {
+		return fmt.Errorf("request %d of client %d: %s: %s", *sent, number, a.Status, a.body)
 	}
+	*sent++
 	return nil
 }
 

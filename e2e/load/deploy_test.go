@@ -41,20 +41,26 @@ func TestDeploy_ChangingConfigurationsUnderLoad(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 
-	// A few rounds first, so that what is only made once, or grows to what load and deployments take, is there when the base is taken.
-	warm := &Client{Addr: proxyd.Addr, Connections: 64, Requests: 100_000, Numbered: true}
-	if err := warm.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
-	apply := func(n int64) {
-		config, page := numbered(n)
+	number := int64(0)
+	apply := func() {
+		number++
+		config, page := numbered(number)
 		proxyd.WriteFile(t, "pages/own.txt", page)
 		proxyd.WriteConfig(t, config)
 		bench.Silent(t, "deploy", flags...)
 	}
-	// rest applies ten configurations while nothing else happens, and returns how much memory proxyd then has. Before that a few lines
-	// are written to the access log: with them go the buffers that many lines have left.
-	number := int64(0)
+	done := make(chan error, 1)
+	// A few rounds first, so that what is only made once, or grows to what load and deployments take, is there when the base is taken.
+	warm := &Client{Addr: proxyd.Addr, Connections: 64, Requests: 100_000, Numbered: true}
+	go func() { done <- warm.Run(ctx) }()
+	for range 20 {
+		apply()
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	// rest applies ten configurations while nothing else happens, and returns how much memory proxyd then has at least. Before that a
+	// few lines are written to the access log: with them go the buffers that many lines have left.
 	rest := func() (resident int64) {
 		t.Helper()
 		for range 3 {
@@ -72,25 +78,22 @@ func TestDeploy_ChangingConfigurationsUnderLoad(t *testing.T) {
 		}
 		var residents []int64
 		for range 10 {
-			number++
-			apply(number)
+			apply()
 			residents = append(residents, proxyd.ResidentBytes())
 		}
-		return median(residents)
+		return slices.Min(residents)
 	}
 	first := rest()
 	proxyd.Settle()
 	base, files := settledStatus(t, proxyd), proxyd.Descriptors()
 
 	client := &Client{Addr: proxyd.Addr, Connections: 64, Numbered: true}
-	done := make(chan error, 1)
 	go func() { done <- client.Run(ctx) }()
 	begin := time.Now()
 	var loaded []int64 // what is resident after each of them
 	for range deploys {
 		answered := client.Answered.Load()
-		number++
-		apply(number)
+		apply()
 		proxydtest.Eventually(t, "the new configuration to be asked", func() error {
 			select {
 			case err := <-done:
@@ -125,17 +128,20 @@ func TestDeploy_ChangingConfigurationsUnderLoad(t *testing.T) {
 		t.Errorf("%d requests failed", now.Requests.Failed)
 	}
 	noMore(t, "at rest", first, rest())
-	if len(loaded) >= 20 {
-		noMore(t, "under load", median(loaded[:10]), median(loaded[len(loaded)-10:]))
+	if half := len(loaded) / 2; half >= 10 {
+		noMore(t, "under load", slices.Min(loaded[:half]), slices.Min(loaded[half:]))
 	}
 }
 
-// noMore expects that what is resident has grown by 5 % at most from the first ten deployments to the last ten.
+// noMore expects that the least that was resident during some deployments is 5 % more at most during later ones: whatever else
+// goes on only adds. It was less than 2 % more. A proxyd that kept each generation, of 55 KiB, had 39 % more at rest after 100
+// deployments, and under load, where halves of them are compared, 16 %.
 func noMore(t *testing.T, when string, first, last int64) {
 	t.Helper()
-	t.Logf("resident %s: %.2f MiB at the first ten deployments, %.2f at the last", when, mebibytes(first), mebibytes(last))
+	t.Logf("resident %s: at least %.2f MiB in the first deployments, %.2f in the last", when, mebibytes(first), mebibytes(last))
 	if last > first+first/20 {
-		t.Errorf("what is resident %s grew from %.2f MiB at the first ten deployments to %.2f at the last: want at most 5 %% more", when, mebibytes(first), mebibytes(last))
+		t.Errorf("what is resident %s grew from at least %.2f MiB in the first deployments to %.2f in the last: want at most 5 %% more",
+			when, mebibytes(first), mebibytes(last))
 	}
 }
 
@@ -147,11 +153,6 @@ func logged(t *testing.T, proxyd *proxydtest.Proxyd) int64 {
 		t.Fatal(err)
 	}
 	return info.Size()
-}
-
-func median(values []int64) int64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }

@@ -88,9 +88,9 @@ func settledStatus(t *testing.T, proxyd *proxydtest.Proxyd) control.Status {
 // clients keep coming back.
 func TestKill_CyclesUnderLoadLeaveNothingBehind(t *testing.T) {
 	kills := proxydtest.EnvInt(t, "E2E_KILLS", 200)
-	options := proxydtest.Options{NextHop: NewOrigin(t)}
+	options := proxydtest.Options{NextHop: NewOrigin(t), Listen: proxydtest.Nobody(t)}
 	proxyd := bench.Start(t, options)
-	options.Dirs, options.Listen = &proxyd.Dirs, proxyd.Addr
+	options.Dirs = &proxyd.Dirs
 	flags := proxyd.Flags(place.ConfigDir, place.RunDir)
 
 	ctx, cancel := context.WithCancel(t.Context())

@@ -266,6 +266,13 @@ func (p *Proxyd) Wait() int {
 func (p *Proxyd) Stop() {
 	p.tb.Helper()
 	p.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended already, which Wait reports
+	p.AwaitStop()
+}
+
+// AwaitStop is Stop for a proxyd that has been sent TERM. A second one would cut off what it still serves, or kill it in its last
+// moment, when it does not catch signals any more.
+func (p *Proxyd) AwaitStop() {
+	p.tb.Helper()
 	if code := p.Wait(); code != 0 {
 		p.tb.Errorf("proxyd ended with %d on TERM, want 0\n%s", code, p.Stderr())
 	}

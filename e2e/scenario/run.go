@@ -104,6 +104,7 @@ type run struct {
 	accept   func(within time.Duration) (wire, error) // the next connection that proxyd opens; nil when the origin is absent
 	clients  map[int]*conn
 	origins  map[int]*conn
+	stopping bool // proxyd has been sent TERM
 }
 
 // doAll carries out the steps, apart from those that look into the access log, up to the first that fails.
@@ -146,6 +147,7 @@ func (r *run) do(s Step) error {
 		r.bench.Silent(r.tb, "deploy", r.proxyd.Flags(place.ConfigDir, place.RunDir)...)
 		return nil
 	case Gets:
+		r.stopping = r.stopping || s.Signal == "TERM"
 		r.proxyd.Signal(map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1}[s.Signal])
 		return nil
 	}
@@ -315,7 +317,11 @@ func (r *run) finish() {
 			c.net.Close() // as any client does then; proxyd waits for that, and not for long
 		}
 	}
-	r.proxyd.Stop()
+	if r.stopping {
+		r.proxyd.AwaitStop()
+	} else {
+		r.proxyd.Stop()
+	}
 	check := func(c *conn) {
 		if c.ended || c.gone {
 			return

@@ -52,6 +52,11 @@ func newMix(t *testing.T) *mix {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no scenarios: %v", err)
 	}
+	for _, bench := range []*proxydtest.Bench{&race, &plain} {
+		for _, tool := range []string{"proxyd", "deploy", "logrotator"} {
+			bench.Binary(t, tool) // so that no scenario runs beside the build
+		}
+	}
 	m := &mix{origin: scenario.NewShared(t)}
 	wants := map[string]*party{}
 	join := func(bench *proxydtest.Bench, s *scenario.Scenario) *party {

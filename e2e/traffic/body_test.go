@@ -228,6 +228,7 @@ func TestBody_AQuickAnswerCostsNoConnection(t *testing.T) {
 		conn := dial(t, proxyd.Addr)
 		in := bufio.NewReader(conn)
 		for i := range 1000 {
+			conn.SetDeadline(time.Now().Add(proxydtest.Patience))
 			// In two writes, so that the body does not come with the head.
 			fmt.Fprintf(conn, "POST /%d HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", i, c.head)
 			fmt.Fprint(conn, c.body)

@@ -1,10 +1,7 @@
 package exchange_test
 
 import (
-	"errors"
-	"net"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -48,6 +45,7 @@ func TestConnect_ClientThatLeavesGivesItsPlaceInTheQueueUp(t *testing.T) {
 			watchtest.Eventually(t, "both are in flight", func() bool { return p.engine.InFlight.Load() == 2 })
 			d.leave(leaving)
 			p.wantReason(httpcache.ClientClosed, 0)
+			watchtest.Eventually(t, "only the first is in flight", func() bool { return p.engine.InFlight.Load() == 1 })
 			staying := p.client()
 			staying.say(get)
 			watchtest.Eventually(t, "both are in flight", func() bool { return p.engine.InFlight.Load() == 2 })
@@ -64,7 +62,7 @@ func TestConnect_ClientThatLeavesEndsItsConnect(t *testing.T) {
 	for how, d := range departures {
 		t.Run(how, func(t *testing.T) {
 			p := start(t, patient)
-			p.takeNoConnections()
+			watchtest.FillQueue(t, p.nextHop)
 			c := p.client()
 			c.say(d.request)
 			watchtest.Eventually(t, "a connection is being made", func() bool { return p.pool.Status().Open == 1 })
@@ -74,26 +72,6 @@ func TestConnect_ClientThatLeavesEndsItsConnect(t *testing.T) {
 				t.Errorf("its place is still taken: %+v", s)
 			}
 		})
-	}
-}
-
-// takeNoConnections lets further connections to next-hop neither be taken nor refused.
-func (p *proxy) takeNoConnections() {
-	p.t.Helper()
-	raw, err := p.nextHop.SyscallConn()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var failed error
-	if err := errors.Join(raw.Control(func(fd uintptr) { failed = syscall.Listen(int(fd), 0) }), failed); err != nil {
-		p.t.Fatal(err)
-	}
-	for {
-		c, err := net.DialTimeout("tcp", p.nextHop.Addr().String(), 50*time.Millisecond)
-		if err != nil {
-			return
-		}
-		p.t.Cleanup(func() { c.Close() })
 	}
 }
 

@@ -97,6 +97,7 @@ func TestFail_SaysWhatNextHopDidAndKeepsTheClient(t *testing.T) {
 			wantError(t, client, c.status, c.errorType, c.reason, true)
 			p.wantReason(c.reason, c.status)
 			nextHop.Close()
+			p.reload(func(c *config.Config) { c.NextHop.HeaderTimeout = patience })
 			client.say(get) // the client's connection lives on
 			second := p.accept()
 			second.hear(asked)
@@ -120,11 +121,10 @@ func TestFail_SaysThatThereIsNoConnection(t *testing.T) {
 		t.Errorf("a body of %d bytes for HEAD", r.BodyBytes)
 	}
 
-	p = start(t, func(c *config.Config) { c.NextHop.MaxConnections, c.NextHop.ConnectTimeout = 1, short })
-	busy, c := p.client(), p.client()
-	busy.say(get)
-	nextHop := p.accept()
-	nextHop.hear(asked)
+	p = start(t, func(c *config.Config) { c.NextHop.MaxConnections = 1 })
+	busy, nextHop := p.occupied()
+	p.reload(func(c *config.Config) { c.NextHop.ConnectTimeout = short })
+	c = p.client()
 	c.say(get)
 	wantError(t, c, 503, "connection_limit_reached", httpcache.TooManyConnections, true)
 	p.wantReason(httpcache.TooManyConnections, 503)

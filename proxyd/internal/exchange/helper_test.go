@@ -44,6 +44,7 @@ type proxy struct {
 	engine   *exchange.Engine
 	server   *downstream.Server
 	pool     *upstream.Pool
+	inForce  atomic.Pointer[config.Config]
 	records  chan record
 	draining atomic.Bool
 	silent   atomic.Bool // records are dropped
@@ -96,25 +97,26 @@ func startParking(t testing.TB, change func(*config.Config)) *proxy {
 func startWaiting(t testing.TB, maxWaiting int64, change func(*config.Config)) *proxy {
 	t.Helper()
 	before := watchtest.Descriptors(t)
-	c := settings(change)
-	rules := exchange.Compile(c)
-	nextHop, listener := listen(t), listen(t)
+	nextHop, listener := watchtest.Listen(t), watchtest.Listen(t)
 	poller, err := socket.NewPoller()
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
 	p := &proxy{t: t, addr: listener.Addr().String(), nextHop: nextHop, records: make(chan record, 1000)}
-	p.pool, err = upstream.NewPool(nextHop.Addr().String(), nil, func() config.NextHop { return c.NextHop }, poller, log)
+	p.inForce.Store(settings(change))
+	rules := exchange.Compile(p.inForce.Load())
+	limits := func() config.NextHop { return p.inForce.Load().NextHop }
+	p.pool, err = upstream.NewPool(nextHop.Addr().String(), nil, limits, poller, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.engine = &exchange.Engine{
 		NextHop: p.pool, Log: p, Limits: limiter.New(), Name: "next-hop", MaxWaiting: maxWaiting,
-		InForce:  func() (*config.Config, *policy.Policy) { p.generations.Add(1); return c, rules },
+		InForce:  func() (*config.Config, *policy.Policy) { p.generations.Add(1); return p.inForce.Load(), rules },
 		Draining: func() bool { return p.draining.Load() || p.server.Draining() },
 	}
-	p.server = downstream.NewServer(p.engine, func() *config.Client { return &c.Client }, poller, log)
+	p.server = downstream.NewServer(p.engine, func() *config.Client { return &p.inForce.Load().Client }, poller, log)
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -140,13 +142,11 @@ func startWaiting(t testing.TB, maxWaiting int64, change func(*config.Config)) *
 	return p
 }
 
-func listen(t testing.TB) *net.TCPListener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l.(*net.TCPListener)
+// reload puts a changed configuration in force for the requests that come from now on. The rules stay.
+func (p *proxy) reload(change func(*config.Config)) {
+	c := *p.inForce.Load()
+	change(&c)
+	p.inForce.Store(&c)
 }
 
 // client connects a client.
@@ -173,9 +173,7 @@ func (p *proxy) accept() *peer {
 // notAsked expects that no further connection came to next-hop. It is called when an exchange is over.
 func (p *proxy) notAsked() {
 	p.t.Helper()
-	p.nextHop.SetDeadline(time.Unix(1, 0))
-	if c, err := p.nextHop.Accept(); err == nil {
-		c.Close()
+	if n, _ := watchtest.Queue(p.t, p.nextHop); n > 0 {
 		p.t.Error("next-hop was asked once more")
 	}
 	if n := p.pool.Status().Open; n > 0 {

@@ -204,6 +204,7 @@ func TestPass_AnEmptyLineBeforeARequestIsIgnoredEvenInHalves(t *testing.T) {
 	c, nextHop := p.reused()
 	c.SetNoDelay(true)
 	for _, before := range []string{"\r\n", "\r\n\r\n"} {
+		p.settled()
 		c.say(before[:1])
 		watchtest.Eventually(t, "the half line is read", func() bool { return p.engine.InFlight.Load() == 1 })
 		c.say(before[1:] + get)

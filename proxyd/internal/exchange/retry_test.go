@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"section.internal/contract/httpcache"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 // A reused connection that takes the request and then ends, without a byte of a response, had most likely ended before.
@@ -105,8 +106,14 @@ func TestRetry_NotOnAFreshConnection(t *testing.T) {
 func TestRetry_AConnectionThatIsSeenToHaveEndedIsNotEvenTried(t *testing.T) {
 	p := start(t, nil)
 	c, first := p.reused()
+	pooled := p.pool.Idle() // nobody else looks at it meanwhile
+	if pooled == nil {
+		t.Fatal("the connection was not given back")
+	}
 	first.say("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
 	first.Close()
+	watchtest.Eventually(t, "proxyd has heard of the end", pooled.Ended)
+	p.pool.Put(pooled)
 	post := strings.Replace(get, "GET", "POST", 1) // for which there is no second try
 	c.say(post)
 	second := p.accept()

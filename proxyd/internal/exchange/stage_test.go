@@ -80,8 +80,8 @@ func (s *stage) Append(r *accesslog.Record) {
 
 func newStage(f *testing.F) *stage {
 	f.Helper()
-	listener := listen(f)
-	s := &stage{addr: listener.Addr().String(), nextHop: listen(f)}
+	listener := watchtest.Listen(f)
+	s := &stage{addr: listener.Addr().String(), nextHop: watchtest.Listen(f)}
 	var err error
 	if s.poller, err = socket.NewPoller(); err != nil {
 		f.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"section.internal/proxyd/internal/exchange"
 	"section.internal/proxyd/internal/socket"
 	"section.internal/proxyd/internal/upstream"
+	"section.internal/proxyd/internal/watchtest"
 )
 
 const (
@@ -389,7 +390,7 @@ func TestUpload_ThatNextHopDoesNotTakeIsNotReadAsARequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer poller.Close()
-	nextHop := listen(t)
+	nextHop := watchtest.Listen(t)
 	defer nextHop.Close()
 	d := &deaf{t: t, poller: poller, addr: nextHop.Addr().(*net.TCPAddr).AddrPort()}
 	c := settings(func(c *config.Config) { c.NextHop.HeaderTimeout = short })
@@ -399,7 +400,7 @@ func TestUpload_ThatNextHopDoesNotTakeIsNotReadAsARequest(t *testing.T) {
 		NextHop: d, Log: log, InForce: func() (*config.Config, *policy.Policy) { return c, rules }, Draining: func() bool { return false },
 	}
 
-	l := listen(t)
+	l := watchtest.Listen(t)
 	listener, err := socket.NewListener(l, poller)
 	if err != nil {
 		t.Fatal(err)

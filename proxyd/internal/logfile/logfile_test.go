@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMain runs the test binary as another process's part when a test has started it for that.
@@ -145,11 +147,12 @@ func TestFile_RefusesWhatComesAfterClose(t *testing.T) {
 
 // The rotator here is as quick as can be, so that it often renames between open and lock.
 func TestFile_LosesNoLineToARotator(t *testing.T) {
-	const lines = 20_000
+	const minLines, minRotations = 20_000, 10
 	path := filepath.Join(t.TempDir(), "access.log")
 	f := mustOpen(t, path)
 	var collected strings.Builder
-	stop, rotations := make(chan struct{}), 0
+	stop := make(chan struct{})
+	var rotations atomic.Int64
 	var rotator sync.WaitGroup
 	rotator.Go(func() {
 		for {
@@ -158,7 +161,7 @@ func TestFile_LosesNoLineToARotator(t *testing.T) {
 				return
 			default:
 			}
-			renamed := fmt.Sprintf("%s-%d", path, rotations)
+			renamed := fmt.Sprintf("%s-%d", path, rotations.Load())
 			if os.Rename(path, renamed) != nil {
 				continue // not re-opened yet
 			}
@@ -175,12 +178,14 @@ func TestFile_LosesNoLineToARotator(t *testing.T) {
 			collected.Write(content)
 			os.Remove(renamed)
 			old.Close()
-			rotations++
+			rotations.Add(1)
 		}
 	})
-	for i := range lines {
-		mustWrite(t, f, fmt.Sprintf("%d\n", i))
-		switch i % 10 {
+	written := 0
+	end := time.Now().Add(10 * time.Second)
+	for ; written < minLines || rotations.Load() < minRotations && time.Now().Before(end); written++ {
+		mustWrite(t, f, fmt.Sprintf("%d\n", written))
+		switch written % 10 {
 		case 0: // as at a signal
 			if err := f.Reopen(); err != nil {
 				t.Fatal(err)
@@ -205,12 +210,12 @@ func TestFile_LosesNoLineToARotator(t *testing.T) {
 	next := 0
 	for line := range strings.Lines(collected.String()) {
 		if line != fmt.Sprintf("%d\n", next) {
-			t.Fatalf("line %d is %q, after %d rotations", next, line, rotations)
+			t.Fatalf("line %d is %q, after %d rotations", next, line, rotations.Load())
 		}
 		next++
 	}
-	if next != lines || rotations < 10 {
-		t.Errorf("%d lines in %d rotations, want %d lines and at least 10 rotations", next, rotations, lines)
+	if n := rotations.Load(); next != written || n < minRotations {
+		t.Errorf("%d lines in %d rotations, want %d lines and at least %d rotations", next, n, written, minRotations)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package watchtest watches for a test what happens behind the code that it calls: whether something becomes true, and what
-// descriptors the process holds.
+// Package watchtest watches for a test what happens behind the code that it calls: whether something becomes true, what descriptors
+// the process holds, and how many connections wait at a listener, for which it has an address where nobody else listens.
 package watchtest
 
 import (
