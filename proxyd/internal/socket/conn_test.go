@@ -121,6 +121,7 @@ func TestInterrupt_IsNeitherLostNorLeftBehindBesideTheSweep(t *testing.T) {
 	defer sweeping.Wait()
 	defer close(stop)
 	for range 300 {
+		peer.SetDeadline(time.Now().Add(patience))
 		failed := make(chan error, 1)
 		go func() { failed <- c.Fill(1) }()
 		c.Interrupt()
@@ -171,6 +172,7 @@ func TestEnded_HoldsForAnEndedConnectionAndForUnaskedBytes(t *testing.T) {
 func TestEnded_MissesNothingThatComesBesideIt(t *testing.T) {
 	c, peer := pair(t, newPoller(t))
 	for range 500 {
+		peer.SetDeadline(time.Now().Add(patience))
 		c.in.state.Store(ready) // as after a move, behind which there may be more
 		go peer.Write([]byte("x"))
 		for range 3 {

@@ -293,7 +293,6 @@ func TestMove_SaysThatDstIsGoneAndKeepsNoPipeWithBytes(t *testing.T) {
 	dst, to := pair(t, s)
 	to.SetLinger(0)
 	to.Close()
-	stop := make(chan struct{})
 	var feeding sync.WaitGroup
 	feeding.Go(func() {
 		for {
@@ -306,14 +305,15 @@ func TestMove_SaysThatDstIsGoneAndKeepsNoPipeWithBytes(t *testing.T) {
 	if r.dstErr == nil || r.srcErr != nil {
 		t.Errorf("%+v", r)
 	}
-	close(stop)
-	src.Cut()
+	from.Close()
 	feeding.Wait()
+	s.pipes.mu.Lock() // against the trimming
 	for _, p := range s.pipes.idle {
 		if p.held != 0 {
 			t.Error("a pipe with another message's bytes waits for the next Move")
 		}
 	}
+	s.pipes.mu.Unlock()
 	// And what the next Move moves is its own.
 	src, from = pair(t, s)
 	dst, to = pair(t, s)
@@ -374,12 +374,12 @@ func TestMove_DoesNotCutOffAPeerThatTakesLittleAtATime(t *testing.T) {
 	go func() { done <- mover(Move).do(dst, src, int64(len(body)), 0, time.Minute) }()
 	part := make([]byte, 8<<10)
 	for got := 0; got < len(body); {
-		n, err := io.ReadFull(to, part) // of which a few are on their way at once
+		n, err := io.ReadFull(to, part) // of which up to 16 are on their way at once, and 32 fill a pipe
 		if err != nil || !bytes.Equal(part, body[got:got+n]) {
 			t.Fatalf("%v after %d bytes", err, got)
 		}
 		got += n
-		advance(s, 4*time.Second)
+		advance(s, 3*time.Second)
 	}
 	feeding.Wait()
 	if r := <-done; r != (moved{n: int64(len(body))}) {
@@ -395,32 +395,37 @@ func TestMove_EndsWhenInterruptedOrCut(t *testing.T) {
 		for _, end := range []struct {
 			how  func()
 			want error
-		}{{src.Interrupt, ErrInterrupted}, {func() { src.Resume(); src.Cut() }, ErrCut}} {
+		}{{src.Interrupt, ErrInterrupted}, {src.Cut, ErrCut}} {
 			done := make(chan moved, 1)
 			go func() { done <- move.do(dst, src, -1, 0, 0) }()
 			end.how()
 			if r := within(t, func() moved { return <-done }); !errors.Is(r.srcErr, end.want) || r.dstErr != nil {
 				t.Errorf("%+v; want %v", r, end.want)
 			}
+			src.Resume()
 		}
 	})
 }
 
 func TestPipes_AreUsedAgainAndTrimmedWhenNobodyNeedsThem(t *testing.T) {
-	s := newPoller(t)
-	src, from := pair(t, s)
-	dst, to := pair(t, s)
-	before := watchtest.Descriptors(t)
-	for range 3 {
-		send(t, from, "abc")
-		if r := mover(Move).do(dst, src, 3, patience, patience); r.n != 3 {
-			t.Fatalf("%+v", r)
+	moveThrice := func(s *Poller) (before int) {
+		src, from := pair(t, s)
+		dst, to := pair(t, s)
+		before = watchtest.Descriptors(t)
+		for range 3 {
+			send(t, from, "abc")
+			if r := mover(Move).do(dst, src, 3, patience, patience); r.n != 3 {
+				t.Fatalf("%+v", r)
+			}
+			expect(t, to, "abc")
 		}
-		expect(t, to, "abc")
+		return before
 	}
+	before := moveThrice(stoppedPoller(t)) // which does not trim
 	if n := watchtest.Descriptors(t) - before; n != 2 {
 		t.Errorf("three moves one after the other left %d descriptors; want one pipe", n)
 	}
+	before = moveThrice(newPoller(t))
 	watchtest.Eventually(t, "the idle pipe is closed", func() bool { return watchtest.Descriptors(t) == before })
 }
 
@@ -437,7 +442,9 @@ func TestPipes_OfALoadAreTrimmedOldestFirst(t *testing.T) {
 	for i, p := range taken {
 		pp.put(p)
 		if i < 3 {
-			p.used = time.Now().Add(-2 * pipeIdleTime)
+			p.used = p.used.Add(-2 * pipeIdleTime)
+		} else {
+			p.used = p.used.Add(time.Hour) // however long the test takes
 		}
 	}
 	pp.trim()

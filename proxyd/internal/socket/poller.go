@@ -58,7 +58,6 @@ func startPoller() (*Poller, error) {
 		syscall.Close(epoll)
 		return nil, fmt.Errorf("cannot watch connections: %w", err)
 	}
-	p.clock.start = time.Now()
 	p.now.Store(1) // 0 means "without limit" in a Conn
 	p.done.Go(p.run)
 	return p, nil

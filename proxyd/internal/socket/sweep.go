@@ -6,21 +6,28 @@ import (
 	"time"
 )
 
-// Tick is how often the poller looks for waits that took too long: a limit of time holds to within two ticks.
+// Tick is how often the poller looks for waits that took too long. A limit of time never ends a wait too soon, and ends it within
+// three ticks, or later by what the machine kept the process from running.
 const Tick = 50 * time.Millisecond
 
-// clock is the time by which limits are kept. It moves on once a tick, so reading it costs nothing.
+// late is how far the clock may lag behind when a limit is set: one tick, and another for a sweep that comes late.
+const late = 2 * Tick
+
+// clock is the time by which limits are kept. It moves on once a tick, so reading it costs nothing. Time in which nobody could run
+// does not count: else a limit that is set by the first who runs again, before the clock is, would have passed at once.
 type clock struct {
-	start time.Time
-	now   atomic.Int64 // nanoseconds since start
+	now atomic.Int64 // nanoseconds
 }
+
+// moveOn tells the clock what has passed since it was told last.
+func (c *clock) moveOn(d time.Duration) { c.now.Add(int64(min(d, late))) }
 
 // after returns the time on the clock when d from now has certainly passed; 0 for no limit.
 func (c *clock) after(d time.Duration) int64 {
 	if d <= 0 {
 		return 0
 	}
-	return c.now.Load() + int64(d+Tick)
+	return c.now.Load() + int64(d+late)
 }
 
 // passed says whether the time that by holds has come. The clock is read first: a limit that another goroutine moves meanwhile
@@ -75,12 +82,13 @@ func (p *Poller) CutAll() {
 func (p *Poller) sweep() {
 	ticker := time.NewTicker(Tick)
 	defer ticker.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-p.stop:
 			return
 		case <-ticker.C:
-			p.now.Store(int64(time.Since(p.start)))
+			p.moveOn(time.Since(last))
+			last = time.Now() // not before the clock was told: a limit set meanwhile is not to lose by it
 			p.sweepOnce()
 			p.pipes.trim()
 		}

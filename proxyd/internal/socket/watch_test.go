@@ -69,6 +69,7 @@ func TestUnwatch_LeavesNoInterruptionBehind(t *testing.T) {
 	s := newPoller(t)
 	other, otherPeer := pair(t, s)
 	for range 300 {
+		otherPeer.SetDeadline(time.Now().Add(patience))
 		c, peer := pair(t, s)
 		c.Watch(other, true)
 		go leave["resets"](peer)
