@@ -332,7 +332,7 @@ func TestUpload_NextHopThatWaitsForTheBodyWithinItsAnswerIsNotTooSlow(t *testing
 		c.head()
 		part := strings.Repeat("x", size)
 		for n := range 4 {
-			tick := time.NewTimer(short + 3*socket.Tick)
+			tick := time.NewTimer(short + 4*socket.Tick) // by then the limit has fired
 			<-tick.C
 			c.say(part)
 			nextHop.hear(part)
