@@ -90,7 +90,7 @@ func Read(path string) (pid int, err error) {
 	switch {
 	case !held && (err != nil || !alive(pid)):
 		return 0, nil
-	case !held && !sameFile(f, path): // released since we opened it, by a proxyd that is about to end
+	case !held && changed(f, path):
 		return Read(path)
 	case !held:
 		return 0, fmt.Errorf("%w: %s names the living process %d, which is not proxyd: remove the file", ErrForeign, path, pid)
@@ -165,6 +165,12 @@ func alive(pid int) bool {
 func exists(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)
+}
+
+// changed says whether a proxyd that starts has claimed the file since its lock was asked for, or one that ends has released it.
+func changed(f *os.File, path string) bool {
+	held, _, err := lockHolder(f)
+	return err == nil && held || !sameFile(f, path)
 }
 
 func readPID(f *os.File) (int, error) {

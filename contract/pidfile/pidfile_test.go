@@ -301,7 +301,7 @@ func TestRead_AZombieIsDead(t *testing.T) {
 	wantRead(t, path, 0, nil)
 }
 
-func TestRead_AProxydThatEndsIsNeverForeign(t *testing.T) {
+func TestRead_AProxydThatStartsOrEndsIsNeverForeign(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "proxyd.pid")
 	t.Setenv(oftenEnv, "yes")
 	p := claimed(t, path)
