@@ -5,9 +5,9 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
+	"section.internal/contract/addrtest"
 	"section.internal/contract/control"
 	"section.internal/contract/control/controltest"
 )
@@ -23,24 +23,6 @@ func listenTCP(t testing.TB, address string) string {
 	return listener.Addr().String()
 }
 
-// closedPort returns the address of a port that nobody listens on, nor can until the test ends.
-func closedPort(t testing.TB) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	bound, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
-}
-
 func TestCheck_HealthyProxydIsOk(t *testing.T) {
 	for _, bound := range []string{"127.0.0.1:0", "0.0.0.0:0", ":0"} {
 		dir := runDir(t)
@@ -48,7 +30,7 @@ func TestCheck_HealthyProxydIsOk(t *testing.T) {
 		status.Listen = listenTCP(t, bound)
 		serve(t, dir, status, control.Config{})
 		// What --listen says does not count where proxyd says where it listens.
-		code, stdout, stderr := call(t, fixed(), "--run-dir", dir, "--listen", closedPort(t), "check")
+		code, stdout, stderr := call(t, fixed(), "--run-dir", dir, "--listen", addrtest.Nobody(t), "check")
 		if code != 0 || stdout != "ok\n" || stderr != "" {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", bound, code, stdout, stderr)
 		}
@@ -92,7 +74,7 @@ func TestCheck_SendsNotOneByteToThePort(t *testing.T) {
 }
 
 func TestCheck_NamesEveryFailedCheck(t *testing.T) {
-	dir, closed := runDir(t), closedPort(t)
+	dir, closed := runDir(t), addrtest.Nobody(t)
 	f := func(want []string, args ...string) {
 		t.Helper()
 		args = append([]string{"--run-dir", dir}, args...)

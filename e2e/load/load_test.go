@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"section.internal/contract/addrtest"
 	"section.internal/contract/control"
 	"section.internal/contract/place"
 	"section.internal/e2e/proxydtest"
@@ -88,7 +89,7 @@ func settledStatus(t *testing.T, proxyd *proxydtest.Proxyd) control.Status {
 // clients keep coming back.
 func TestKill_CyclesUnderLoadLeaveNothingBehind(t *testing.T) {
 	kills := proxydtest.EnvInt(t, "E2E_KILLS", 200)
-	options := proxydtest.Options{NextHop: NewOrigin(t), Listen: proxydtest.Nobody(t)}
+	options := proxydtest.Options{NextHop: NewOrigin(t), Listen: addrtest.Nobody(t)}
 	proxyd := bench.Start(t, options)
 	options.Dirs = &proxyd.Dirs
 	flags := proxyd.Flags(place.ConfigDir, place.RunDir)

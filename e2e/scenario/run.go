@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"section.internal/contract/addrtest"
 	"section.internal/contract/place"
 	"section.internal/e2e/proxydtest"
 )
@@ -123,7 +124,7 @@ func (r *run) doAll(steps []Step) error {
 func (r *run) listen(absent bool) {
 	r.tb.Helper()
 	if absent {
-		r.nextHop = proxydtest.Nobody(r.tb)
+		r.nextHop = addrtest.Nobody(r.tb)
 		return
 	}
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"section.internal/contract/addrtest"
 	"section.internal/contract/place"
 	"section.internal/e2e/load"
 	"section.internal/e2e/proxydtest"
@@ -64,7 +65,7 @@ func newMix(t *testing.T) *mix {
 		if wants[key] == nil {
 			nextHop := m.origin.Addr()
 			if s.OriginAbsent {
-				nextHop = proxydtest.Nobody(t)
+				nextHop = addrtest.Nobody(t)
 			}
 			wants[key] = &party{bench: bench, config: s.Files[place.ConfigFileName], proxyd: bench.Start(t, proxydtest.Options{
 				NextHop: nextHop, Files: s.Files, Flags: s.Flags,

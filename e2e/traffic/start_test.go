@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"section.internal/contract/addrtest"
 	"section.internal/contract/place"
 	"section.internal/e2e/proxydtest"
 )
@@ -194,7 +195,7 @@ func TestStart_NextHopMayBeUnresolvable(t *testing.T) {
 }
 
 func TestStart_NextHopComesLater(t *testing.T) {
-	addr := proxydtest.Nobody(t)
+	addr := addrtest.Nobody(t)
 	proxyd := bench.Start(t, proxydtest.Options{NextHop: addr})
 	resp, err := proxydtest.Client(t).Get("http://" + proxyd.Addr + "/")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"section.internal/contract/addrtest"
 	"section.internal/proxyd/internal/watchtest"
 )
 
@@ -205,27 +207,19 @@ func TestEnded_KnowsWithoutBeingTold(t *testing.T) {
 
 func TestDial_SaysWhyItFailed(t *testing.T) {
 	s := newPoller(t)
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(fd)
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	at, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Dial(t.Context(), addrPort(at)); !errors.Is(err, syscall.ECONNREFUSED) {
+	addr := addrtest.Nobody(t)
+	at := netip.MustParseAddrPort(addr)
+	if _, err := s.Dial(t.Context(), at); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("nobody listens: %v", err)
 	}
-	if err := syscall.Listen(fd, 1); err != nil {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Dial(ctx, addrPort(at)); err != context.Canceled {
+	if _, err := s.Dial(ctx, at); err != context.Canceled {
 		t.Errorf("the context had ended: %v", err)
 	}
 }

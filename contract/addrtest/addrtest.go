@@ -1,4 +1,5 @@
-package proxydtest
+// Package addrtest gives tests addresses that are nobody else's.
+package addrtest
 
 import (
 	"net/netip"
